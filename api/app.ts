@@ -1,0 +1,96 @@
+/** The Express application, made from what it depends on. */
+import { randomUUID } from "node:crypto"
+import express, { type ErrorRequestHandler, type Express, Router } from "express"
+import type { Logger } from "../reconciler/log.ts"
+import { carts } from "./carts.ts"
+import type { Databases } from "./databases.ts"
+import { forLog } from "./failures.ts"
+import { health, type Readiness } from "./health.ts"
+import { MAX_BODY } from "./input.ts"
+import { describeProblem, Problem, PROBLEMS, sendProblem } from "./problems.ts"
+import { products } from "./products.ts"
+import { methodNotAllowed } from "./routes.ts"
+import { tenancy } from "./tenancy.ts"
+import { users } from "./users.ts"
+
+export type AppDependencies = {
+  tenantHeader: string
+  databases: Databases
+  readiness: Readiness
+  log: Logger
+}
+
+/** Serves every tenant from its own database. Opens nothing until a request asks for it. */
+export function createApp({ tenantHeader, databases, readiness, log }: AppDependencies): Express {
+  const app = express()
+  app.disable("x-powered-by")
+  app.disable("etag")
+  app.use((_request, response, next) => {
+    const requestId = randomUUID()
+    response.locals["requestId"] = requestId
+    response.set("X-Request-Id", requestId).set("X-Content-Type-Options", "nosniff")
+    // A client that keeps its connection would hold up a process that ends.
+    if (readiness.isDraining()) response.set("Connection", "close")
+    next()
+  })
+  app.use(health(readiness), problemPages())
+  const withTenant = tenancy({ header: tenantHeader, databases })
+  app.use(products(withTenant), carts(withTenant), users(withTenant))
+  app.use((request) => {
+    throw new Problem("route-not-found", `there is nothing at ${request.path.slice(0, 200)}`)
+  })
+  app.use(answerWithProblem(log))
+  return app
+}
+
+function problemPages(): Router {
+  const router = Router()
+  router
+    .route("/problems")
+    .get((_request, response) => void response.json({ items: Object.keys(PROBLEMS).map(describeProblem) }))
+    .all(methodNotAllowed("GET, HEAD"))
+  router
+    .route("/problems/:key")
+    .get((request, response) => {
+      const description = describeProblem(request.params.key)
+      if (!description) throw new Problem("problem-not-found", "there is no such problem")
+      response.json(description)
+    })
+    .all(methodNotAllowed("GET, HEAD"))
+  return router
+}
+
+/** Four arguments: that is how Express tells an error handler. */
+const answerWithProblem =
+  (log: Logger): ErrorRequestHandler =>
+  (error: unknown, request, response, next) => {
+    const problem = toProblem(error)
+    const requestId = String(response.locals["requestId"])
+    const fields = {
+      requestId,
+      tenant: response.locals["tenant"],
+      method: request.method,
+      problem: problem.key,
+    }
+    const [status] = PROBLEMS[problem.key]
+    if (problem.key === "internal") log.error({ ...fields, error: forLog(error) }, "a request failed")
+    else if (status >= 500) log.warn({ ...fields, reason: problem.message }, "a request was turned away")
+    else log.debug(fields, "a request was refused")
+    if (response.headersSent) next(error)
+    else sendProblem(response, problem, requestId)
+  }
+
+/** Express and its body parser throw errors with a `status` and, for bodies, a `type`. */
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  const { status, type } = (error ?? {}) as { status?: unknown; type?: unknown }
+  if (type === "entity.too.large")
+    return new Problem("body-too-large", `a body has at most ${MAX_BODY} bytes`)
+  if (status === 415) return new Problem("body-not-json", "the body's encoding is not supported")
+  if (typeof status === "number" && status >= 400 && status < 500) {
+    return new Problem("request-malformed", "the request's path, length or encoding cannot be understood")
+  }
+  return new Problem("internal", "the request failed; it is in the log under this requestId", {
+    cause: error,
+  })
+}

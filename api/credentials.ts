@@ -1,0 +1,125 @@
+/** The tenants' credentials, as the vault last told them: few calls to the vault, and served on when it is away. */
+import { TransientError } from "../reconciler/errors.ts"
+import type { Credential, CredentialReader } from "../reconciler/providers/vault.ts"
+import type { TenantId } from "../reconciler/tenant.ts"
+import { createLru } from "./lru.ts"
+
+export type CredentialCache = {
+  /**
+   * The tenant's credential; undefined where the vault has none. With `maxAge` (milliseconds) an answer that is older
+   * is read again. Throws TransientError where the vault is out of reach and nothing usable is held, and
+   * TerminalError where the vault refuses.
+   */
+  read: (tenant: TenantId, maxAge?: number) => Promise<Credential | undefined>
+  /** How many answers are held. */
+  size: () => number
+}
+
+export type CredentialCacheOptions = {
+  /** Milliseconds; only differences matter. */
+  now: () => number
+  /** Most credentials held; as many answers that lead to no database are held apart, so that these evict nobody. */
+  capacity: number
+  /** Most calls to the vault at once. */
+  maxReads: number
+  /** All in milliseconds. A credential is read again when unused for `sliding`, and at the latest after `absolute`. */
+  sliding: number
+  absolute: number
+  /** How long "absent", "suspended" and "retired" are believed at most. */
+  negative: number
+  /**
+   * One such answer of any tenant may be read again this often, so that a tenant that was just made or restored is
+   * served soon, and a caller who asks for what is not there still costs the vault next to nothing.
+   */
+  recheck: number
+  /** How long "reserved" is believed: such a tenant is about to be served. */
+  reserved: number
+  /** How long a request waits for the vault before the answer of before is served. */
+  patience: number
+  /** How long an out-of-date credential is served, after the vault failed, before the vault is asked again. */
+  holdOff: number
+}
+
+type Entry = { credential: Credential | undefined; readAt: number; usedAt: number; failedAt: number }
+
+/** A cache before `readVault`. Reads of one tenant at the same time are one call. */
+export function cacheCredentials(
+  readVault: CredentialReader,
+  options: CredentialCacheOptions,
+): CredentialCache {
+  const { now } = options
+  const serving = createLru<TenantId, Entry>(options.capacity)
+  const refusing = createLru<TenantId, Entry>(options.capacity)
+  const reading = new Map<TenantId, Promise<Entry>>()
+  let recheckedAt = Number.NEGATIVE_INFINITY
+
+  const isFresh = (entry: Entry, maxAge: number): boolean => {
+    const age = now() - entry.readAt
+    if (age > maxAge) return false
+    if (entry.credential?.state === "active")
+      return age < options.absolute && now() - entry.usedAt < options.sliding
+    const limit = entry.credential?.state === "reserved" ? options.reserved : options.negative
+    return age < limit && (age < options.recheck || !mayRecheck())
+  }
+
+  const mayRecheck = (): boolean => {
+    if (now() - recheckedAt < options.recheck) return false
+    recheckedAt = now()
+    return true
+  }
+
+  async function readOnce(tenant: TenantId): Promise<Entry> {
+    const credential = await readVault(tenant)
+    const at = now()
+    const entry = { credential, readAt: at, usedAt: at, failedAt: Number.NEGATIVE_INFINITY }
+    const isActive = credential?.state === "active"
+    ;(isActive ? refusing : serving).delete(tenant)
+    ;(isActive ? serving : refusing).set(tenant, entry)
+    return entry
+  }
+
+  function readShared(tenant: TenantId): Promise<Entry> {
+    const running = reading.get(tenant)
+    if (running) return running
+    if (reading.size >= options.maxReads) {
+      throw new TransientError("VaultBusy", `${reading.size} secrets are being read already`)
+    }
+    const started = readOnce(tenant).finally(() => reading.delete(tenant))
+    reading.set(tenant, started)
+    return started
+  }
+
+  return {
+    async read(tenant, maxAge = Number.POSITIVE_INFINITY) {
+      const held = serving.get(tenant) ?? refusing.get(tenant)
+      if (held && isFresh(held, maxAge)) {
+        held.usedAt = now()
+        return held.credential
+      }
+      const isStale = held?.credential?.state === "active"
+      if (isStale && now() - held.failedAt < options.holdOff) return held.credential
+      try {
+        return (await within(options.patience, readShared(tenant))).credential
+      } catch (error) {
+        if (!isStale || !(error instanceof TransientError)) throw error
+        held.failedAt = now()
+        return held.credential
+      }
+    },
+    size: () => serving.size() + refusing.size(),
+  }
+}
+
+/** The promise's outcome, or TransientError after `limit` milliseconds; the call itself goes on for the next one. */
+async function within<T>(limit: number, promise: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new TransientError("VaultSlow", `the vault did not answer within ${limit} ms`)),
+    limit,
+  )
+  try {
+    return await Promise.race([promise, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

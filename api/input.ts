@@ -1,0 +1,118 @@
+/** What comes in, checked at the edge: bodies, query strings, ids in paths, and texts. */
+import { isUtf8 } from "node:buffer"
+import express, { type Request, type Response } from "express"
+import { z } from "zod"
+import { Problem, type ProblemKey } from "./problems.ts"
+
+/** Bytes. */
+export const MAX_BODY = 100_000
+
+const readRaw = express.raw({ limit: MAX_BODY, inflate: false, type: isJson })
+
+function isJson(request: { headers: { "content-type"?: string | undefined } }): boolean {
+  const [media, ...parameters] = (request.headers["content-type"] ?? "").toLowerCase().split(";")
+  const charset = parameters.map((parameter) => parameter.trim()).find((one) => one.startsWith("charset="))
+  return (
+    /^application\/(?:[a-z0-9.-]+\+)?json$/.test(media!.trim()) &&
+    (charset === undefined || /^charset="?utf-8"?$/.test(charset))
+  )
+}
+
+/** The request's JSON body as `schema` says. Throws the Problem that says what is wrong with it. */
+export async function readBody<T>(request: Request, response: Response, schema: z.ZodType<T>): Promise<T> {
+  await new Promise<void>((resolve, reject) => {
+    readRaw(request, response, (error?: unknown) =>
+      error === undefined || error === null ? resolve() : reject(error),
+    )
+  })
+  const body: unknown = request.body
+  if (!Buffer.isBuffer(body)) {
+    const hasBody =
+      request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0
+    throw hasBody
+      ? new Problem("body-not-json", "the body's Content-Type is not application/json in UTF-8")
+      : new Problem("body-malformed", "the body is missing")
+  }
+  if (!isUtf8(body)) throw new Problem("body-malformed", "the body is not valid UTF-8")
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString("utf8"))
+  } catch {
+    throw new Problem("body-malformed", "the body is not valid JSON")
+  }
+  return check(value, schema, "body")
+}
+
+/** The query string as `schema` says. */
+export const readQuery = <T>(request: Request, schema: z.ZodType<T>): T =>
+  check(request.query, schema, "query")
+
+/** The id in the path under `name`. What cannot be an id names nothing: that is the Problem `absent`. */
+export function readId(request: Request, name: string, absent: ProblemKey): number {
+  const text = String(request.params[name])
+  const id = Number(text)
+  if (!/^[1-9]\d*$/.test(text) || !Number.isSafeInteger(id))
+    throw new Problem(absent, "the id is no positive whole number")
+  return id
+}
+
+function check<T>(value: unknown, schema: z.ZodType<T>, where: "body" | "query"): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const errors = result.error.issues.slice(0, 20).flatMap((issue) => {
+    const path = issue.path.map(String).join(".")
+    return issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({
+          in: where,
+          field: [path, key].filter(Boolean).join("."),
+          message: "is not known",
+        }))
+      : [{ in: where, field: path, message: issue.message }]
+  })
+  const named = errors.map(({ field, message }) => (field ? `${field} ${message}` : message)).join("; ")
+  throw new Problem("request-invalid", `the ${where} is not valid: ${named}`.slice(0, 500), {
+    members: { errors: errors.slice(0, 20) },
+  })
+}
+
+/** A text that Postgres can hold as it is: no NUL, no half of a surrogate pair. Lengths are in UTF-16 units. */
+export const text = (min: number, max: number) =>
+  z
+    .string({ error: "must be text" })
+    .min(min, {
+      error: min === 1 ? "must not be empty" : `must have at least ${min} characters`,
+      abort: true,
+    })
+    .max(max, { error: `must have at most ${max} characters`, abort: true })
+    .refine((value) => !value.includes("\0") && value.isWellFormed(), {
+      error: "must be well-formed text without NUL",
+    })
+
+/** A row's id in a body. */
+export const Id = z
+  .int({ error: "must be a positive whole number" })
+  .positive({ error: "must be a positive whole number" })
+
+const wholeNumber = /^[1-9]\d{0,15}$/
+
+/** The query of a list in pages: `after` is the `next` of the page before. */
+export const Page = z.strictObject({
+  limit: z
+    .string({ error: "must be given once" })
+    .regex(/^(?:[1-9]\d?|100)$/, { error: "must be a whole number from 1 to 100" })
+    .transform(Number)
+    .default(50),
+  after: z
+    .string({ error: "must be given once" })
+    .regex(wholeNumber, { error: "must be the next of an earlier page" })
+    .transform(Number)
+    .refine(Number.isSafeInteger, { error: "must be the next of an earlier page" })
+    .default(0),
+})
+
+/** A page from up to `limit + 1` rows in the order of their ids; the surplus row shows that there is more. */
+export function toPage<Row extends { id: number }>(rows: Row[], limit: number) {
+  const items = rows.slice(0, limit)
+  const last = items.at(-1)
+  return { items, next: rows.length > limit && last ? String(last.id) : null }
+}

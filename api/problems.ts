@@ -1,0 +1,83 @@
+/** What the API answers when it cannot do what it was asked: RFC 9457 problem details. */
+import type { Response } from "express"
+
+/** Every problem: its status, its title, and what the caller can do. Its `type` is `/problems/<key>`, for ever. */
+export const PROBLEMS = {
+  "tenant-missing": [400, "No tenant named", "Send the tenant's id in the tenant header."],
+  "tenant-malformed": [400, "Not a tenant's id", "Send one UUID in the tenant header."],
+  "tenant-repeated": [400, "More than one tenant named", "Send the tenant header once."],
+  "tenant-not-found": [404, "Unknown tenant", "Check the tenant's id."],
+  "tenant-reserved": [503, "Tenant is being made", "Try again after the seconds in Retry-After."],
+  "tenant-suspended": [403, "Tenant is suspended", "Ask who runs this service to resume the tenant."],
+  "tenant-retired": [410, "Tenant is retired", "Ask who runs this service; data is kept for a grace period."],
+  "vault-unavailable": [503, "Credentials out of reach", "Try again after the seconds in Retry-After."],
+  "database-unavailable": [503, "Database out of reach", "Try again after the seconds in Retry-After."],
+  "database-mismatch": [503, "Database is not the tenant's", "Nothing was read. Tell who runs this service."],
+  "database-busy": [503, "Too many requests at once", "Try again after the seconds in Retry-After."],
+  "database-timeout": [503, "Database took too long", "Nothing was changed. Ask for less, or try again."],
+  "outcome-unknown": [503, "Change may or may not be made", "Read it back before you send it again."],
+  "request-malformed": [400, "Request cannot be understood", "See detail."],
+  "request-invalid": [400, "Request has invalid values", "See errors: what is wrong, and where."],
+  "body-malformed": [400, "Body is not JSON", "Send one JSON object in UTF-8."],
+  "body-too-large": [413, "Body is too large", "Send at most 100,000 bytes."],
+  "body-not-json": [415, "Body is not JSON", "Send Content-Type: application/json in UTF-8, not compressed."],
+  "route-not-found": [404, "No such address", "Check the path."],
+  "method-not-allowed": [405, "Method not allowed", "Use a method that the header Allow names."],
+  "product-not-found": [404, "No such product", "Check the product's id."],
+  "user-not-found": [404, "No such user", "Check the user's id."],
+  "cart-not-found": [404, "No such cart", "Check the cart's id."],
+  "cart-item-not-found": [404, "Product is not in the cart", "Add the product first."],
+  "product-in-use": [409, "Product is in carts", "Take the product out of these carts first."],
+  "unknown-user": [422, "User does not exist", "Name a user of this tenant."],
+  "unknown-product": [422, "Product does not exist", "Name a product of this tenant."],
+  "cart-full": [422, "Cart is full", "Take something out, or use another cart."],
+  "quantity-too-large": [422, "Quantity is too large", "See detail."],
+  "problem-not-found": [404, "No such problem", "See GET /problems."],
+  internal: [500, "Something went wrong here", "Tell who runs this service the requestId."],
+} as const satisfies Record<string, readonly [status: number, title: string, remedy: string]>
+export type ProblemKey = keyof typeof PROBLEMS
+
+type Extra = { retryAfter?: number; allow?: string; members?: Record<string, unknown>; cause?: unknown }
+
+/** Thrown to answer with a problem. `detail` is read by the caller: no SQL, host or credential in it. */
+export class Problem extends Error {
+  override readonly name = "Problem"
+  readonly key: ProblemKey
+  /** Seconds, for the header Retry-After. */
+  readonly retryAfter: number | undefined
+  /** For the header Allow. */
+  readonly allow: string | undefined
+  readonly members: Record<string, unknown>
+  constructor(key: ProblemKey, detail: string, extra: Extra = {}) {
+    super(detail, { cause: extra.cause })
+    this.key = key
+    this.retryAfter = extra.retryAfter
+    this.allow = extra.allow
+    this.members = extra.members ?? {}
+  }
+}
+
+/** Writes the answer; `requestId` is in the log line about it too. */
+export function sendProblem(response: Response, problem: Problem, requestId: string): void {
+  const [status, title] = PROBLEMS[problem.key]
+  if (problem.retryAfter !== undefined) response.set("Retry-After", String(problem.retryAfter))
+  if (problem.allow !== undefined) response.set("Allow", problem.allow)
+  response
+    .status(status)
+    .type("application/problem+json")
+    .json({
+      type: `/problems/${problem.key}`,
+      title,
+      status,
+      detail: problem.message,
+      requestId,
+      ...problem.members,
+    })
+}
+
+/** What a problem's `type` leads to; undefined where there is no such problem. */
+export function describeProblem(key: string) {
+  if (!Object.hasOwn(PROBLEMS, key)) return undefined
+  const [status, title, remedy] = PROBLEMS[key as ProblemKey]
+  return { type: `/problems/${key}`, title, status, remedy }
+}

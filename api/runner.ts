@@ -1,0 +1,112 @@
+/** One piece of work against one tenant's database, tried again for as long as that is safe and may help. */
+import { setTimeout as sleep } from "node:timers/promises"
+import type pg from "pg"
+import type { Logger } from "../reconciler/log.ts"
+import type { TenantId } from "../reconciler/tenant.ts"
+import { activeCredentials, RETRY_AFTER } from "./active.ts"
+import { type ActiveCredential, isConnectionLost, MarkerMismatch } from "./connections.ts"
+import type { CredentialCache } from "./credentials.ts"
+import { codeOf, forLog } from "./failures.ts"
+import type { Pools } from "./pools.ts"
+import { Problem } from "./problems.ts"
+import { CommitCut } from "./transaction.ts"
+
+export type RunnerOptions = {
+  credentials: CredentialCache
+  pools: Pools
+  log: Logger
+  /** How long one request tries again after its first failure to reach its database, in milliseconds. */
+  patience: number
+}
+
+/**
+ * Runs `attempt` with a connection to the tenant's database, again with another one where the connection was lost or a
+ * race was met, until it is done or patience is over. CommitCut is thrown at once: what happened is not known yet.
+ */
+export type Run = <T>(tenant: TenantId, attempt: Attempt<T>) => Promise<T>
+
+/** While connecting fails, the secret is read again at most this often per tenant; in milliseconds. */
+const REREAD_INTERVAL = 500
+const FIRST_PAUSE = 25
+const LONGEST_PAUSE = 400
+/** Serialisation failure, deadlock, a reference or a key that appeared meanwhile, a plan made stale by a migration. */
+const RACES = new Set(["40001", "40P01", "23503", "23505", "0A000", "26000"])
+const MAX_RACES = 3
+
+/** Its effects must be undone by the end of the connection, unless it resolves or throws CommitCut. */
+type Attempt<T> = (client: pg.PoolClient) => Promise<T>
+/** What came of one attempt. `unreached`: no connection, so nothing ran. */
+type Outcome<T> = { kind: "done"; value: T } | { kind: "unreached" | "failed"; error: unknown; lost: boolean }
+
+/** A runner over these pools, with the credentials that the vault gives. */
+export function createRunner({ credentials, pools, log, patience }: RunnerOptions): Run {
+  const credentialOf = activeCredentials(credentials, log)
+
+  /** One try with one connection. A connection on which anything went wrong is destroyed. */
+  const attemptOnce = <T>(
+    tenant: TenantId,
+    credential: ActiveCredential,
+    attempt: Attempt<T>,
+  ): Promise<Outcome<T>> =>
+    pools.withConnection(tenant, credential, async (connect): Promise<Outcome<T>> => {
+      let client: pg.PoolClient
+      try {
+        client = await connect()
+      } catch (error) {
+        return { kind: "unreached", error, lost: true }
+      }
+      try {
+        const value = await attempt(client)
+        client.release()
+        return { kind: "done", value }
+      } catch (error) {
+        client.release(true)
+        return { kind: "failed", error, lost: isConnectionLost(client, error) }
+      }
+    })
+
+  return async (tenant, attempt) => {
+    let credential = await credentialOf(tenant)
+    let deadline = Number.POSITIVE_INFINITY
+    let races = 0
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      const outcome = await attemptOnce(tenant, credential, attempt)
+      if (outcome.kind === "done") return outcome.value
+      const { error } = outcome
+      if (error instanceof CommitCut) throw error
+      if (error instanceof MarkerMismatch) {
+        const { uri } = credential
+        credential = await credentialOf(tenant, 0)
+        if (credential.uri !== uri && races++ < MAX_RACES) continue
+        log.error(
+          { tenant, alarm: "marker-mismatch", error: forLog(error) },
+          "a secret leads to a database of somebody else",
+        )
+        throw new Problem(
+          "database-mismatch",
+          "the tenant's secret leads to a database that is not the tenant's",
+        )
+      }
+      const isRace = RACES.has(codeOf(error) ?? "") && races++ < MAX_RACES
+      if (!outcome.lost && !isRace) throw error
+
+      deadline = Math.min(deadline, performance.now() + patience)
+      if (performance.now() + pause > deadline) {
+        log.error({ tenant, error: forLog(error) }, "a database stayed out of reach")
+        throw unavailable(error)
+      }
+      if (outcome.kind === "unreached") {
+        // Nothing has been executed. The secret may have changed: a rename, a rotation, or the tenant's end.
+        credential = await credentialOf(tenant, REREAD_INTERVAL)
+      }
+      await sleep(pause * (0.5 + Math.random() / 2))
+    }
+  }
+}
+
+/** The database could not be reached for as long as a request may wait. */
+export const unavailable = (cause: unknown) =>
+  new Problem("database-unavailable", "the tenant's database cannot be reached at the moment", {
+    retryAfter: RETRY_AFTER,
+    cause,
+  })

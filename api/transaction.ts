@@ -1,0 +1,55 @@
+/** Work on one connection: a read, or a transaction whose outcome is known even when its connection is cut. */
+import type pg from "pg"
+
+/** A statement with a name is prepared once per connection. Names are unique over the whole API. */
+export type Statement = { name: string; text: string }
+
+/** Runs one statement and gives its rows. `Row` is what the statement's select list promises. */
+export type Query = <Row extends pg.QueryResultRow>(statement: Statement, values: unknown[]) => Promise<Row[]>
+
+/** Thrown when the connection was cut while the commit was under way. */
+export class CommitCut extends Error {
+  override readonly name = "CommitCut"
+  /** The transaction's id, with which the server tells what became of it. */
+  readonly transactionId: string
+  /** What the work returned; true once the commit is known to have happened. */
+  readonly result: unknown
+  constructor(transactionId: string, result: unknown, cause: unknown) {
+    super("the connection was cut during a commit", { cause })
+    this.transactionId = transactionId
+    this.result = result
+  }
+}
+
+export const queryOn =
+  (client: pg.ClientBase): Query =>
+  async <Row extends pg.QueryResultRow>(statement: Statement, values: unknown[]) =>
+    (await client.query<Row>({ ...statement, values })).rows
+
+/**
+ * Runs `work` in a transaction. Where it throws anything but CommitCut, nothing was committed; the caller then
+ * destroys the connection, which rolls back.
+ */
+export async function transact<T>(client: pg.ClientBase, work: (query: Query) => Promise<T>): Promise<T> {
+  const begun = await client.query("begin; select pg_current_xact_id()::text as id")
+  const [, identity] = begun as unknown as pg.QueryResult<{ id: string }>[]
+  const result = await work(queryOn(client))
+  const commit = await client.query("commit").catch((error: unknown) => {
+    throw new CommitCut(identity!.rows[0]!.id, result, error)
+  })
+  if (commit.command !== "COMMIT") throw new Error(`a transaction ended with ${commit.command}`)
+  return result
+}
+
+const OUTCOME: Statement = { name: "transaction-outcome", text: "select pg_xact_status($1::xid8) as outcome" }
+
+/** What became of a transaction; undefined where the server no longer knows. */
+export async function outcomeOf(
+  query: Query,
+  transactionId: string,
+): Promise<"committed" | "aborted" | "in progress" | undefined> {
+  const [row] = await query<{ outcome: "committed" | "aborted" | "in progress" | null }>(OUTCOME, [
+    transactionId,
+  ])
+  return row?.outcome ?? undefined
+}

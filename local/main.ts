@@ -1,0 +1,188 @@
+/**
+ * npm start: the whole system on this machine. A real Postgres, stand-ins for the Neon API and for Key Vault in this
+ * process, and the reconciler and the API as processes of their own, started by the entry points that production uses.
+ */
+import { once } from "node:events"
+import { createServer } from "node:net"
+import path from "node:path"
+import { randomBytes } from "node:crypto"
+import {
+  claimHome,
+  homeDirectory,
+  postgresDirectory,
+  releaseHome,
+  vaultDirectory,
+  writeEnvironment,
+} from "./home.ts"
+import { createNarrator } from "./narrator.ts"
+import { startNeon } from "./neon.ts"
+import { startPart } from "./part.ts"
+import { startPostgres } from "./postgres.ts"
+import { startVault } from "./vault.ts"
+
+const started = performance.now()
+const since = (begin: number) => `${((performance.now() - begin) / 1000).toFixed(1)} s`
+const root = path.resolve(import.meta.dirname, "..")
+const port = process.env["PORT"] ?? "3000"
+const statusPort = process.env["STATUS_PORT"] ?? "3001"
+const tenantsDir = process.env["TENANTS_DIR"] ?? "tenants"
+
+/** Tenants that are listed when all is up; the status page has the rest. */
+const SHOWN = 20
+
+/** In the order of their start; ended in the opposite order. */
+const endings: { name: string; end: () => Promise<unknown> }[] = []
+const narrator = createNarrator(process.stdout)
+let isEnding = false
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void finish(0))
+
+try {
+  await main()
+} catch (error) {
+  if (!isEnding) {
+    process.stderr.write(`tenantry: ${(error as Error).message}\n`)
+    await finish(1)
+  }
+}
+
+async function main(): Promise<void> {
+  const home = homeDirectory()
+  await Promise.all([assertFree("PORT", port), assertFree("STATUS_PORT", statusPort)])
+  await claimHome(home)
+  endings.push({ name: "home", end: () => releaseHome(home) })
+
+  const begun = performance.now()
+  const [postgres, vault] = await Promise.all([
+    startPostgres({ directory: postgresDirectory(home) }),
+    startVault({ directory: vaultDirectory(home), irregularPages: 0 }),
+  ])
+  endings.push({ name: "vault", end: vault.close }, { name: "postgres", end: postgres.stop })
+  void postgres.exited.then(
+    () => isEnding || fail("Postgres has ended unasked; start again, the data is safe"),
+  )
+  narrator.say(
+    part("postgres", `postgres://${postgres.host}:${postgres.port}`, `Postgres 18, ${since(begun)}`),
+  )
+
+  const apiKey = `napi_local_${randomBytes(24).toString("hex")}`
+  const neon = await startNeon({ postgres, apiKey, operationMs: 100 })
+  endings.push({ name: "neon", end: neon.close })
+  narrator.say(part("neon api", neon.url, "stand-in"))
+  narrator.say(part("key vault", vault.url, "stand-in"))
+
+  const environment: Record<string, string> = {
+    NEON_API_URL: neon.url,
+    NEON_API_KEY: apiKey,
+    NEON_PROJECT_ID: neon.projectId,
+    NEON_BRANCH_ID: neon.branchId,
+    NEON_DATABASE_OWNER: neon.owner,
+    // The stand-in is quicker than Neon, and nobody else uses it.
+    NEON_POLL_INTERVAL: "25",
+    NEON_REQUESTS_PER_SECOND: "500",
+    RECONCILE_INTERVAL: "5",
+    TENANTS_DIR: path.resolve(tenantsDir),
+    PORT: port,
+    STATUS_PORT: statusPort,
+    ...vault.environment("reconciler"),
+  }
+  const file = await writeEnvironment(home, environment)
+
+  startOurs("api", path.join(root, "api/main.ts"), [], { PORT: port, ...vault.environment("api") })
+  startOurs("reconciler", path.join(root, "reconciler/main.ts"), ["run"], {
+    ...environment,
+    TENANTS_DIR: tenantsDir, // as it was given, so that messages name files as the user does
+    FLEET_FILE: path.resolve(process.env["FLEET_FILE"] ?? "fleet.yaml"),
+    MIGRATIONS_DIR: path.resolve(process.env["MIGRATIONS_DIR"] ?? "migrations"),
+  })
+  await Promise.all([
+    narrator
+      .heard("api", "api is listening")
+      .then(() => narrator.say(part("api", `http://localhost:${port}`))),
+    narrator
+      .heard("reconciler", "reconciler is watching")
+      .then(() =>
+        narrator.say(part("reconciler", `http://localhost:${statusPort}`, `watches ${tenantsDir}/`)),
+      ),
+  ])
+  await narrator.heard("reconciler", "first passes are over")
+  await introduce()
+  narrator.say(
+    `\nThe environment of this world is in ${relative(file)}; "npx tenantry status" finds it by itself.`,
+  )
+  narrator.say(`tenantry is ready after ${since(started)}. Ctrl-C stops it, and the data stays.`)
+}
+
+function part(name: string, address: string, note = ""): string {
+  return `${name.padEnd(12)}${address}${note ? `  (${note})` : ""}`
+}
+
+function relative(file: string): string {
+  return path.relative(process.cwd(), file) || "."
+}
+
+function startOurs(name: string, entry: string, args: string[], environment: Record<string, string>): void {
+  const running = startPart({
+    entry,
+    arguments: args,
+    environment,
+    hear: (line) => narrator.hear(name, line),
+    fell: (how) => narrator.say(`  ! the ${name} ended (${how}) and is started again`),
+    gaveUp: () => fail(`the ${name} ends again and again; its last lines are above`),
+  })
+  endings.push({ name, end: running.stop })
+}
+
+/** Lists the tenants, and a command to try that has been tried. */
+async function introduce(): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${statusPort}/status.json`)
+  const { tenants } = (await response.json()) as {
+    tenants: { id: string; name: string; condition: string; state: string; database?: string }[]
+  }
+  narrator.say("")
+  for (const { name, condition, state, database = "" } of tenants.slice(0, SHOWN)) {
+    narrator.say(`  ${name.padEnd(20)} ${condition.padEnd(12)} ${state.padEnd(10)} ${database}`)
+  }
+  if (tenants.length > SHOWN) narrator.say(`  … and ${tenants.length - SHOWN} more`)
+  const served = tenants
+    .filter(({ condition, state }) => condition === "Ready" && state === "active")
+    .slice(0, 5)
+  const counts = await Promise.all(served.map(({ id }) => countProducts(id)))
+  const example = served[counts.findIndex((count) => count > 0)] ?? served[0]
+  if (!example) return
+  narrator.say(`\nTry:  curl -H 'X-TenantId: ${example.id}' 'http://localhost:${port}/products?limit=3'`)
+}
+
+async function countProducts(tenant: string): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${port}/products?limit=1`, {
+    headers: { "X-TenantId": tenant },
+  })
+  return answer.ok ? ((await answer.json()) as { items: unknown[] }).items.length : 0
+}
+
+async function assertFree(variable: string, number: string): Promise<void> {
+  const probe = createServer()
+  probe.listen(Number(number))
+  const error = await Promise.race([once(probe, "listening").then(() => undefined), once(probe, "error")])
+  probe.close()
+  if (error) throw new Error(`port ${number} is in use: stop what uses it, or set ${variable} to a free one`)
+}
+
+function fail(message: string): void {
+  process.stderr.write(`tenantry: ${message}\n`)
+  void finish(1)
+}
+
+/** Ends the parts in the opposite order of their start. A second Ctrl-C does not wait for them. */
+async function finish(code: number): Promise<void> {
+  if (isEnding) process.exit(code || 130)
+  isEnding = true
+  narrator.say("stopping …")
+  for (const { name, end } of endings.toReversed()) {
+    await end().catch((error: unknown) =>
+      process.stderr.write(`tenantry: ${name} did not stop: ${String(error)}\n`),
+    )
+  }
+  narrator.say("stopped; the data is kept")
+  process.exit(code)
+}

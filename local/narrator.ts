@@ -1,0 +1,95 @@
+/** Tells on standard output what the parts do, from the JSON lines that they log. */
+import { createLogUpdate } from "log-update"
+
+type Line = { msg?: string; level?: string; name?: string; changes?: Planned[]; ms?: number } & Partial<
+  Record<"tenantName" | "change" | "action" | "error" | "problem", string>
+>
+type Planned = { tenantName: string; change: string; actions: string[] }
+
+export type Narrator = {
+  say: (text: string) => void
+  /** Takes one line of a part's log. */
+  hear: (part: string, line: string) => void
+  /** Resolves when the part has logged this message, at once if it has already. */
+  heard: (part: string, message: string) => Promise<void>
+}
+
+const seconds = (ms = 0) => `${(ms / 1000).toFixed(1)} s`
+const RESULT: Record<string, string> = {
+  create: "is served",
+  restore: "is served again",
+  rename: "is renamed",
+  migrate: "is migrated",
+  repair: "is repaired",
+  retire: "is retired",
+  purge: "is purged",
+}
+
+export function createNarrator(output: NodeJS.WriteStream): Narrator {
+  const bar = output.isTTY ? createLogUpdate(output) : undefined
+  const expected = new Map<string, PromiseWithResolvers<void>>()
+  const expect = (key: string) => {
+    const found = expected.get(key) ?? Promise.withResolvers<void>()
+    expected.set(key, found)
+    return found
+  }
+  let done = 0
+  let total = 0
+
+  const say = (text: string) => {
+    bar?.clear()
+    output.write(`${text}\n`)
+  }
+  const progress = (text: string) => {
+    const width = 24
+    const filled = Math.round((done / Math.max(1, total)) * width)
+    bar?.(`[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${done} of ${total} steps  ${text}`)
+  }
+
+  const tell = (line: Line) => {
+    const who = line.tenantName ?? ""
+    switch (line.msg) {
+      case "plan made": {
+        const changes = line.changes ?? []
+        done = 0
+        total = changes.reduce((sum, { actions }) => sum + actions.length, 0)
+        say(
+          `plan: ${changes.map(({ change, tenantName }) => `${change} ${tenantName}`).join(", ")} (${total} steps)`,
+        )
+        return
+      }
+      case "action done":
+        done++
+        return progress(`${who}: ${line.action}`)
+      case "change done":
+        say(`  ✓ ${who} ${RESULT[line.change ?? ""] ?? "is done"} after ${seconds(line.ms)}`)
+        return done < total ? progress("") : bar?.clear()
+      case "change failed":
+        return say(`  ✗ ${who}: ${line.change} failed: ${line.error}`)
+      case "change withheld":
+        return say(`  ! ${who}: ${line.change} is withheld: ${line.error}`)
+      case "tenant stalled":
+        return say(`  ! ${who} is stalled: ${line.error}`)
+      case "file refused":
+        return say(`  ! ${line.problem}`)
+      default:
+        if (!["warn", "error", "fatal"].includes(line.level ?? "")) return
+        return say(`  ! ${line.name}: ${line.msg}: ${line.error ?? line.problem ?? ""}`)
+    }
+  }
+
+  return {
+    say,
+    hear: (part, text) => {
+      let line: Line
+      try {
+        line = JSON.parse(text) as Line
+      } catch {
+        return say(`  ! ${part}: ${text}`)
+      }
+      tell(line)
+      if (line.msg) expect(`${part} ${line.msg}`).resolve()
+    },
+    heard: (part, message) => expect(`${part} ${message}`).promise,
+  }
+}

@@ -1,0 +1,187 @@
+/** What the API's changes do to Postgres. Each can be repeated, so that one cut short is finished by the next start. */
+import { Client, DatabaseError, escapeLiteral } from "pg"
+import { API_ROLE_ATTRIBUTES, NEON_SUPERUSER, quoteName } from "./cell.ts"
+import { type Control, type Queryable } from "./control.ts"
+
+/** Databases and roles are named by their key in the control database, which outlives a rename. */
+export type Effect =
+  | { kind: "create-database"; key: number }
+  | { kind: "update-database"; key: number; name: string; owner: string }
+  | { kind: "delete-database"; key: number }
+  | { kind: "create-role"; name: string; login: boolean }
+  | { kind: "reset-password"; name: string; password: string }
+  | { kind: "delete-role"; name: string }
+
+type Found = { oid: number | null; name: string; owner: string; current: string | null }
+
+/** Carries out a change. Throws Postgres's error when it refuses, for instance to rename a database in use. */
+export async function carryOut(effect: Effect, control: Control, superuserUri: string): Promise<void> {
+  switch (effect.kind) {
+    case "create-database":
+      return createDatabase(effect.key, control)
+    case "update-database":
+      return control.transaction((client) => updateDatabase(effect, client))
+    case "delete-database":
+      return deleteDatabase(effect.key, control)
+    case "create-role":
+      return control.transaction((client) => createRole(effect, client))
+    case "reset-password":
+      return control.transaction((client) => resetPassword(effect, client))
+    case "delete-role":
+      return deleteRole(effect.name, control, superuserUri)
+  }
+}
+
+/**
+ * Makes the records agree with what Postgres now holds, in the transaction that ends the last operation: a new
+ * database opens for connections, a deleted one leaves the list, and one whose creation failed does too.
+ */
+export async function settle(effect: Effect, client: Queryable): Promise<void> {
+  switch (effect.kind) {
+    case "create-database":
+    case "delete-database": {
+      const found = await findDatabase(effect.key, client)
+      if (found?.current && effect.kind === "create-database") {
+        await client.query(`alter database ${quoteName(found.current)} allow_connections true`)
+      }
+      await client.query(
+        found?.current
+          ? "update databases set state = 'ready' where key = $1"
+          : "delete from databases where key = $1",
+        [effect.key],
+      )
+      return
+    }
+    case "create-role":
+    case "delete-role":
+      await client.query(
+        "delete from roles r where name = $1 and not exists (select from pg_roles p where p.oid = r.oid)",
+        [effect.name],
+      )
+      await client.query("update roles set state = 'ready' where name = $1", [effect.name])
+      return
+    case "update-database":
+    case "reset-password":
+      return
+  }
+}
+
+async function findDatabase(key: number, client: Queryable): Promise<Found | undefined> {
+  const { rows } = await client.query<Found>(
+    `select d.oid, d.name, d.owner, p.datname as current
+     from databases d left join pg_database p on p.oid = d.oid where d.key = $1`,
+    [key],
+  )
+  return rows[0]
+}
+
+/** The error that Postgres itself would give. */
+const refusal = (code: string, message: string) =>
+  Object.assign(new DatabaseError(message, message.length, "error"), { code })
+
+/** It is made closed, with `allow_connections false`: that also tells it from one that somebody else made meanwhile. */
+async function createDatabase(key: number, control: Control): Promise<void> {
+  const found = await findDatabase(key, control.pool)
+  if (found === undefined || found.oid !== null) return
+  const name = quoteName(found.name)
+  const present = () =>
+    control.pool.query<{ oid: number; datallowconn: boolean }>(
+      "select oid, datallowconn from pg_database where datname = $1",
+      [found.name],
+    )
+  if ((await present()).rowCount === 0) {
+    await control.pool
+      .query(
+        `create database ${name} owner ${quoteName(found.owner)} template template0 allow_connections false`,
+      )
+      .catch((error: unknown) => {
+        // The statement of a server killed meanwhile may have gone on and made it first.
+        const isDuplicate = error instanceof DatabaseError && ["42P04", "23505"].includes(error.code ?? "")
+        if (!isDuplicate) throw error
+      })
+  }
+  const made = (await present()).rows[0]
+  if (made === undefined || made.datallowconn) {
+    throw refusal("42P04", `database "${found.name}" already exists`)
+  }
+  await control.transaction(async (client) => {
+    await client.query(`grant all privileges on database ${name} to ${NEON_SUPERUSER}`)
+    await client.query("update databases set oid = $2 where key = $1", [key, made.oid])
+  })
+}
+
+/** Plain ALTER DATABASE: Postgres waits 5 s for other sessions to leave, and then refuses a rename. */
+async function updateDatabase(
+  effect: Extract<Effect, { kind: "update-database" }>,
+  client: Queryable,
+): Promise<void> {
+  const found = await findDatabase(effect.key, client)
+  if (!found?.current) throw refusal("3D000", `database "${found?.name ?? effect.name}" does not exist`)
+  if (found.current !== effect.name) {
+    await client.query(`alter database ${quoteName(found.current)} rename to ${quoteName(effect.name)}`)
+  }
+  await client.query(`alter database ${quoteName(effect.name)} owner to ${quoteName(effect.owner)}`)
+  await client.query("update databases set name = $2, owner = $3, updated_at = now() where key = $1", [
+    effect.key,
+    effect.name,
+    effect.owner,
+  ])
+}
+
+async function deleteDatabase(key: number, control: Control): Promise<void> {
+  const found = await findDatabase(key, control.pool)
+  if (found?.current)
+    await control.pool.query(`drop database if exists ${quoteName(found.current)} with (force)`)
+}
+
+async function createRole(
+  effect: Extract<Effect, { kind: "create-role" }>,
+  client: Queryable,
+): Promise<void> {
+  const { rows } = await client.query<{ oid: number | null; password: string | null }>(
+    "select oid, password from roles where name = $1",
+    [effect.name],
+  )
+  if (rows[0] === undefined || rows[0].oid !== null) return
+  const login = effect.login ? `login password ${escapeLiteral(rows[0].password ?? "")}` : "nologin"
+  await client.query(`create role ${quoteName(effect.name)} ${login} ${API_ROLE_ATTRIBUTES}`)
+  await client.query(
+    "update roles r set oid = p.oid from pg_roles p where p.rolname = r.name and r.name = $1",
+    [effect.name],
+  )
+}
+
+async function resetPassword(
+  effect: Extract<Effect, { kind: "reset-password" }>,
+  client: Queryable,
+): Promise<void> {
+  await client.query(`alter role ${quoteName(effect.name)} login password ${escapeLiteral(effect.password)}`)
+  await client.query("update roles set password = $2, updated_at = now() where name = $1", [
+    effect.name,
+    effect.password,
+  ])
+}
+
+/** What the role owns in each database goes to that database's owner first, as on Neon. */
+async function deleteRole(name: string, control: Control, superuserUri: string): Promise<void> {
+  const exists = await control.pool.query("select from pg_roles where rolname = $1", [name])
+  if (exists.rowCount === 0) return
+  const { rows } = await control.pool.query<{ datname: string; owner: string }>(
+    "select datname, pg_get_userbyid(datdba) as owner from pg_database where datallowconn and datname <> 'template1'",
+  )
+  for (const { datname, owner } of rows) {
+    const uri = new URL(superuserUri)
+    uri.pathname = `/${encodeURIComponent(datname)}`
+    const client = new Client({ connectionString: uri.href })
+    client.on("error", () => {}) // the query under way reports it
+    await client.connect()
+    try {
+      await client.query(
+        `reassign owned by ${quoteName(name)} to ${quoteName(owner)}; drop owned by ${quoteName(name)}`,
+      )
+    } finally {
+      await client.end()
+    }
+  }
+  await control.pool.query(`drop role if exists ${quoteName(name)}`)
+}

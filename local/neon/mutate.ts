@@ -1,0 +1,34 @@
+/** The one way in which a call changes something: one change at a time in the project. */
+import { LOCKED_MESSAGE, Refusal, type Answer, type Call, type World } from "./answer.ts"
+import { listDatabases } from "./catalogue.ts"
+import type { Queryable } from "./control.ts"
+import type { Effect } from "./effects.ts"
+import { presentOperation } from "./present.ts"
+
+export type Decision =
+  | { kind: "change"; effect: Effect; status: 200 | 201; body: Record<string, unknown> }
+  | { kind: "answer"; answer: Answer }
+
+/**
+ * Refuses with 423 while another change is under way; otherwise lets `decide` look and record its intent, and schedules
+ * the change in the same transaction. The answer is `decide`'s body with the operations to wait for.
+ */
+export async function mutate(
+  call: Call,
+  world: World,
+  decide: (client: Queryable) => Promise<Decision>,
+): Promise<Answer> {
+  const { rows, answer } = await world.control.transaction(async (client) => {
+    await client.query("select from cell for update")
+    if (await world.operations.isBusy(client)) throw new Refusal(423, LOCKED_MESSAGE)
+    const before = await listDatabases(client)
+    const decision = await decide(client)
+    if (decision.kind === "answer") return { rows: [], answer: decision.answer }
+    world.memory.databasesBefore = before
+    const scheduled = await world.operations.schedule(client, decision.effect)
+    const operations = scheduled.map((row) => presentOperation(world.cell, row))
+    return { rows: scheduled, answer: { status: decision.status, body: { ...decision.body, operations } } }
+  })
+  world.operations.start(rows, call.outcome)
+  return answer
+}

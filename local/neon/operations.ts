@@ -1,0 +1,135 @@
+/** Neon's operations: one change at a time is under way in the project, and the list remembers them all. */
+import { randomUUID } from "node:crypto"
+import type { Control, Queryable } from "./control.ts"
+import type { Effect } from "./effects.ts"
+import { ENDED, pause, runChange, type OperationRow, type Outcome } from "./run-change.ts"
+
+export type Operations = {
+  /** Records a change in the caller's transaction; `start` sets it going once that is committed. */
+  schedule: (client: Queryable, effect: Effect) => Promise<OperationRow[]>
+  start: (rows: readonly OperationRow[], outcome: Outcome) => void
+  /** Begins work of Neon's own, which locks the project for `lockMs`. */
+  startBackgroundWork: (lockMs: number) => Promise<void>
+  isBusy: (client: Queryable) => Promise<boolean>
+  /** Newest first; `before` is the `seq` that ended the previous page. */
+  list: (options: { before?: number | undefined; limit: number }) => Promise<OperationRow[]>
+  get: (id: string) => Promise<OperationRow | undefined>
+  /** Lets stuck operations go on. */
+  release: () => void
+  /** Stops in the middle of whatever runs; the next start carries it on. */
+  close: () => Promise<void>
+}
+
+/** The newest operations that are kept. */
+const KEPT = 5000
+
+/** At four a second, two minutes without Postgres. */
+const ATTEMPTS = 480
+
+const COLUMNS = `seq::float8 as seq, id, change_id as "changeId", action, status, effect,
+  failures_count as "failuresCount", error, retry_at as "retryAt", created_at as "createdAt", updated_at as "updatedAt"`
+
+/**
+ * Carries on whatever an earlier server left under way. Each operation takes `operationMs` milliseconds; with 0, as
+ * long as its effect takes.
+ */
+export async function startOperations(options: {
+  control: Control
+  superuserUri: string
+  operationMs: number
+}): Promise<Operations> {
+  const { pool } = options.control
+  const closing = new AbortController()
+  const underWay = new Set<Promise<void>>()
+  let release = Promise.withResolvers<void>()
+
+  function start(rows: readonly OperationRow[], outcome: Outcome, operationMs = options.operationMs): void {
+    const run = { ...options, operationMs, closing: closing.signal, released: release.promise }
+    const done = persist(() => runChange(rows, outcome, run)).finally(() => underWay.delete(done))
+    underWay.add(done)
+  }
+
+  /** A Postgres that is away for a while only delays a change: a project that stays locked helps nobody. */
+  async function persist(work: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (closing.signal.aborted) return
+        if (attempt === 1) process.stderr.write(`neon stand-in: a change is delayed: ${String(error)}\n`)
+        if (attempt === ATTEMPTS) throw error
+        await pause(250, closing.signal).catch(() => {}) // closing is looked at in the next round
+      }
+    }
+  }
+
+  const unfinished = await pool.query<OperationRow>(
+    `select ${COLUMNS} from operations where change_id in (
+       select change_id from operations where status not in ${ENDED}) order by operations.seq`,
+  )
+  for (const rows of Map.groupBy(unfinished.rows, (row) => row.changeId).values()) {
+    start(rows, { kind: "finishes" })
+  }
+
+  return {
+    start,
+    schedule: (client, effect) =>
+      insert(client, [
+        { action: "apply_config", effect },
+        { action: "suspend_compute", effect: null },
+      ]),
+    startBackgroundWork: async (lockMs) => {
+      start(
+        await insert(pool, [{ action: "check_availability", effect: null }]),
+        { kind: "finishes" },
+        lockMs,
+      )
+    },
+    isBusy: async (client) => {
+      const { rowCount } = await client.query(`select from operations where status not in ${ENDED} limit 1`)
+      return rowCount !== 0
+    },
+    list: async ({ before, limit }) => {
+      const { rows } = await pool.query<OperationRow>(
+        `select ${COLUMNS} from operations where $1::bigint is null or operations.seq < $1
+         order by operations.seq desc limit $2`,
+        [before ?? null, limit],
+      )
+      return rows
+    },
+    get: async (id) => {
+      const { rows } = await pool.query<OperationRow>(
+        `select ${COLUMNS} from operations where id::text = $1`,
+        [id.toLowerCase()],
+      )
+      return rows[0]
+    },
+    release: () => {
+      release.resolve()
+      release = Promise.withResolvers<void>()
+    },
+    close: async () => {
+      closing.abort()
+      await Promise.all(underWay)
+    },
+  }
+}
+
+async function insert(
+  client: Queryable,
+  actions: readonly { action: string; effect: Effect | null }[],
+): Promise<OperationRow[]> {
+  const changeId = randomUUID()
+  const inserted: OperationRow[] = []
+  for (const { action, effect } of actions) {
+    const { rows } = await client.query<OperationRow>(
+      `insert into operations (change_id, action, effect) values ($1, $2, $3) returning ${COLUMNS}`,
+      [changeId, action, effect],
+    )
+    inserted.push(...rows)
+  }
+  await client.query("delete from operations where seq <= (select max(seq) from operations) - $1::int", [
+    KEPT,
+  ])
+  return inserted
+}

@@ -1,0 +1,158 @@
+/** One change on its way: its operations go from scheduling to running to an end, and Postgres changes meanwhile. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { isTransient, type Control } from "./control.ts"
+import { carryOut, settle, type Effect } from "./effects.ts"
+
+type OperationStatus =
+  | "scheduling"
+  | "running"
+  | "finished"
+  | "failed"
+  | "error"
+  | "cancelling"
+  | "cancelled"
+  | "skipped"
+
+export type OperationRow = {
+  seq: number
+  id: string
+  changeId: string
+  action: string
+  status: OperationStatus
+  effect: Effect | null
+  failuresCount: number
+  error: string | null
+  retryAt: Date | null
+  createdAt: Date
+  updatedAt: Date
+}
+
+/** How a change goes on once it is scheduled; anything but "finishes" is switched on by a fault. */
+export type Outcome =
+  | { kind: "finishes" }
+  | { kind: "fails"; effectDone: boolean }
+  | { kind: "sticks"; effectDone: boolean }
+  | { kind: "errs-first" }
+  | { kind: "cancelled" }
+
+/** The statuses that an operation never leaves, as SQL. */
+export const ENDED = "('finished', 'failed', 'cancelled', 'skipped')"
+
+export type Run = {
+  control: Control
+  superuserUri: string
+  operationMs: number
+  /** Aborted when the server closes: the change is left as it is, for the next start. */
+  closing: AbortSignal
+  /** Settles when stuck operations may go on. */
+  released: Promise<void>
+}
+
+type Ending = { status: "finished" | "failed" | "cancelled"; error?: string }
+
+/** Waits, unless the server closes: then it throws. */
+export const pause = (ms: number, closing: AbortSignal): Promise<void> =>
+  ms > 0 ? sleep(ms, undefined, { signal: closing }) : Promise.resolve()
+
+/**
+ * Takes the operations of one change, oldest first, to their end; each step can be repeated by a later run. The first
+ * has the effect. The compute's suspension after it is skipped, because somebody uses the compute.
+ */
+export async function runChange(rows: readonly OperationRow[], outcome: Outcome, run: Run): Promise<void> {
+  const [first, ...rest] = rows
+  if (first === undefined) return
+  if (first.status !== "finished") {
+    await pause(run.operationMs / 4, run.closing)
+    await mark(first, "running", run)
+    const ending = await runFirst(first, outcome, run)
+    if (ending !== undefined) return end(first, rest, ending, run)
+    await pause((run.operationMs * 3) / 4, run.closing)
+    if (rest.length > 0) await mark(first, "finished", run)
+  }
+  await pause(run.operationMs / 4, run.closing)
+  await end(first, rest, { status: "finished" }, run)
+}
+
+/** Returns how the change ends early, or undefined when all goes well. */
+async function runFirst(first: OperationRow, outcome: Outcome, run: Run): Promise<Ending | undefined> {
+  switch (outcome.kind) {
+    case "cancelled":
+      await mark(first, "cancelling", run)
+      await pause(run.operationMs / 2, run.closing)
+      return { status: "cancelled" }
+    case "sticks":
+      if (outcome.effectDone) await takeEffect(first, run)
+      await Promise.race([run.released, aborted(run.closing)])
+      run.closing.throwIfAborted()
+      break
+    case "errs-first":
+      await showError(first, run)
+      await pause(run.operationMs, run.closing)
+      await mark(first, "running", run)
+      break
+    case "fails":
+      if (outcome.effectDone) await takeEffect(first, run)
+      return { status: "failed", error: "failed to apply the configuration to the compute" }
+    case "finishes":
+      break
+  }
+  return takeEffect(first, run)
+}
+
+/** What Postgres refuses, such as a rename while sessions are connected, fails the operation with its message. */
+async function takeEffect({ effect }: OperationRow, run: Run): Promise<Ending | undefined> {
+  if (effect === null) return undefined
+  try {
+    await carryOut(effect, run.control, run.superuserUri)
+    return undefined
+  } catch (error) {
+    if (isTransient(error)) throw error
+    return { status: "failed", error: (error as Error).message }
+  }
+}
+
+async function mark(row: OperationRow, status: OperationStatus, { control }: Run): Promise<void> {
+  await control.pool.query(
+    `update operations set status = $2, error = null, retry_at = null, updated_at = clock_timestamp()
+     where id = $1 and status not in ${ENDED}`,
+    [row.id, status],
+  )
+}
+
+async function showError(row: OperationRow, { control, operationMs }: Run): Promise<void> {
+  await control.pool.query(
+    `update operations set status = 'error', failures_count = failures_count + 1,
+       error = 'compute is not reachable', retry_at = now() + $2 * interval '1 millisecond',
+       updated_at = clock_timestamp()
+     where id = $1`,
+    [row.id, operationMs],
+  )
+}
+
+/** One transaction, so that a server killed here leaves a change that is either under way or wholly over. */
+async function end(
+  first: OperationRow,
+  rest: readonly OperationRow[],
+  ending: Ending,
+  { control }: Run,
+): Promise<void> {
+  await control.transaction(async (client) => {
+    if (first.effect) await settle(first.effect, client)
+    await client.query(
+      `update operations set status = $2, error = $3, updated_at = clock_timestamp(), retry_at = null,
+         failures_count = failures_count + case when $2 = 'failed' then 1 else 0 end
+       where id = $1 and status not in ${ENDED}`,
+      [first.id, ending.status, ending.error ?? null],
+    )
+    await client.query(
+      "update operations set status = 'skipped', updated_at = clock_timestamp() where id = any($1)",
+      [rest.map((row) => row.id)],
+    )
+  })
+}
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener("abort", () => resolve(), { once: true })
+  })

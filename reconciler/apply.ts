@@ -1,0 +1,187 @@
+/** Carries a plan out: tenants side by side, each tenant's actions in order, one failure stops that tenant only. */
+import { performance } from "node:perf_hooks"
+import { TerminalError, TransientError } from "./errors.ts"
+import type { Migrations } from "./migrations.ts"
+import { type Action, type Change, claimedBy, vacatedBy } from "./plan.ts"
+import type { Plan } from "./policy.ts"
+import { migrate, seed } from "./providers/migrator.ts"
+import {
+  closeLogins,
+  dropRoles,
+  openLogin,
+  readMarkers,
+  renewCredential,
+  secure,
+  withDatabase,
+  withLogin,
+} from "./providers/postgres.ts"
+import { type FleetId, type Marker, secretName } from "./tenant.ts"
+import { MAINTENANCE_DATABASE, type OwnerUris, ownerUris, type World } from "./world.ts"
+
+/** What became of one change. Times are in milliseconds. */
+export type Outcome = { change: Change; ms: number; error?: TerminalError | TransientError }
+
+export type Progress = (
+  event:
+    | { kind: "action"; change: Change; action: Action["kind"]; ms: number }
+    | { kind: "change"; outcome: Outcome },
+) => void
+
+type Context = {
+  world: World
+  migrations: Migrations
+  marker: Marker
+  uris: OwnerUris
+  /** A database that surely exists, through which Neon tells the owner's connection string. */
+  existing: string
+  credential?: { role: string; password: string }
+}
+
+/** Never throws for what happens to a tenant: that is in its outcome. */
+export async function apply(
+  plan: Plan,
+  options: {
+    world: World
+    fleet: FleetId
+    migrations: Migrations
+    /** Any database that Neon lists. */
+    existing: string | undefined
+    signal: AbortSignal
+    progress: Progress
+  },
+): Promise<Outcome[]> {
+  const { world, fleet, migrations, existing = "", signal, progress } = options
+  const uris = ownerUris(world)
+  const vacancies = expectVacancies(plan.changes)
+
+  const applyChange = async (change: Change): Promise<Outcome> => {
+    const started = performance.now()
+    const elapsed = () => Math.round(performance.now() - started)
+    const context: Context = { world, migrations, marker: { fleet, tenant: change.tenant }, uris, existing }
+    let outcome: Outcome
+    try {
+      for (const action of change.actions) {
+        signal.throwIfAborted()
+        const begun = performance.now()
+        await vacancies.await(action)
+        await perform(action, context)
+        vacancies.vacate(action)
+        progress({ kind: "action", change, action: action.kind, ms: Math.round(performance.now() - begun) })
+      }
+      outcome = { change, ms: elapsed() }
+    } catch (error) {
+      outcome = { change, ms: elapsed(), error: asOurs(error, signal) }
+    }
+    vacancies.abandon(change)
+    progress({ kind: "change", outcome })
+    return outcome
+  }
+  return Promise.all(plan.changes.map(applyChange))
+}
+
+/** One write to one system. Each may be done again: a pass that was cut short before its success was seen does so. */
+async function perform(action: Action, context: Context): Promise<void> {
+  const { world, marker } = context
+  const { vault, neon, sql } = world
+  const id = marker.tenant
+  // The actions on roles belong to no database; those on a database know it exists.
+  if ("database" in action && action.kind !== "create") context.existing = action.database
+  const server = () => context.uris.direct(context.existing, MAINTENANCE_DATABASE)
+  const direct = (database: string) => context.uris.direct(database)
+
+  switch (action.kind) {
+    case "reserve":
+      return vault.reserve(action.entry)
+    case "create":
+      return neon.create(action.database)
+    case "secure":
+      return sql(async () => secure(await direct(action.database), marker))
+    case "migrate":
+      return sql(async () => migrate(await direct(action.database), context.migrations))
+    case "seed":
+      return sql(async () => runSeed(await direct(action.database), action.seed, context.migrations))
+    case "credential":
+      return sql(async () => {
+        context.credential = await renewCredential(await server(), id, action.slot)
+      })
+    case "publish":
+      return vault.publish(action.entry, await credentialUri(action, context))
+    case "record":
+      return vault.tag(action.entry, true)
+    case "unpublish":
+      return vault.tag(action.entry, false)
+    case "close":
+      return sql(async () => closeLogins(await server(), id, action.database, world.drain))
+    case "open":
+      return sql(async () => openLogin(await server(), id, action.slot))
+    case "rename":
+      await neon.rename(action.from, action.to)
+      context.existing = action.to
+      return
+    case "drop":
+      await sql(async () => assertMarked(await server(), action.database, marker))
+      return neon.drop(action.database)
+    case "drop-roles":
+      return sql(async () => dropRoles(await server(), id))
+    case "forget":
+      return vault.forget(id)
+  }
+}
+
+async function runSeed(uri: string, name: string, { seeds }: Migrations): Promise<void> {
+  const text = seeds.get(name)
+  if (text === undefined) {
+    const known = [...seeds.keys()].join(", ") || "none"
+    throw new TerminalError(
+      "SeedUnknown",
+      `there is no migrations/seeds/${name}.sql (there are: ${known}): change "seed:" in the tenant's file`,
+    )
+  }
+  await seed(uri, name, text)
+}
+
+async function credentialUri(action: Action & { kind: "publish" }, context: Context): Promise<string> {
+  if (action.credential === "kept")
+    return withDatabase(await context.world.vault.readValue(action.entry.id), action.database)
+  const { role, password } = context.credential!
+  return withLogin(await context.uris.pooled(action.database), role, password)
+}
+
+/** The last look before data is gone for ever. */
+async function assertMarked(uri: string, database: string, marker: Marker): Promise<void> {
+  const found = (await readMarkers(uri)).get(database)
+  if (found?.fleet === marker.fleet && found.tenant === marker.tenant) return
+  throw new TerminalError(
+    "MarkerMissing",
+    `refusing to drop ${database}: it does not carry the marker of ${secretName(marker.tenant)}`,
+  )
+}
+
+/** Lets a change that wants a database's name wait until the change that has it sets it free. */
+function expectVacancies(changes: readonly Change[]) {
+  const vacated = new Map<string | undefined, PromiseWithResolvers<void>>()
+  for (const name of changes.flatMap((change) => change.actions.map(vacatedBy))) {
+    if (!name) continue
+    const pending = Promise.withResolvers<void>()
+    pending.promise.catch(() => {}) // whoever waits hears of it
+    vacated.set(name, pending)
+  }
+  return {
+    await: async (action: Action): Promise<void> => vacated.get(claimedBy(action))?.promise,
+    vacate: (action: Action): void => vacated.get(vacatedBy(action))?.resolve(),
+    abandon: ({ name, actions }: Change): void => {
+      const reason = new TransientError("NameNotFree", `waits for a name that ${name} has not given up yet`)
+      for (const action of actions) vacated.get(vacatedBy(action))?.reject(reason)
+    },
+  }
+}
+
+function asOurs(error: unknown, signal: AbortSignal): TerminalError | TransientError {
+  if (error instanceof TerminalError || error instanceof TransientError) return error
+  if (signal.aborted)
+    return new TransientError(
+      "Interrupted",
+      "the reconciler was asked to stop; the next one goes on from here",
+    )
+  return new TransientError("Unexpected", error instanceof Error ? error.message : String(error))
+}

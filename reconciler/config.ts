@@ -1,0 +1,81 @@
+/** The environment, validated once. */
+import { z } from "zod"
+import { TerminalError } from "./errors.ts"
+import type { NeonConfig } from "./providers/neon.ts"
+import type { Sources } from "./reconcile.ts"
+
+const neonId = z
+  .string()
+  .regex(/^[a-z0-9-]{1,60}$/, { error: "must be an id of Neon's: lower-case letters, digits, hyphens" })
+const url = (protocol: RegExp, example: string) =>
+  z.url({ protocol, error: `must be a URL such as ${example}` })
+const number = (fallback: number, min: number, max: number) =>
+  z.coerce.number({ error: "must be a number" }).min(min).max(max).default(fallback)
+
+/** Every variable that the reconciler reads. */
+const ReconcilerEnvironment = z.object({
+  NEON_API_URL: url(/^https?$/, "https://console.neon.tech/api/v2"),
+  NEON_API_KEY: z.string().min(8, { error: "must be a Neon API key" }),
+  NEON_PROJECT_ID: neonId,
+  NEON_BRANCH_ID: neonId,
+  NEON_DATABASE_OWNER: z.string().regex(/^[A-Za-z0-9_-]{1,63}$/, { error: "must be the name of a role" }),
+  KEY_VAULT_URL: url(/^https$/, "https://my-vault.vault.azure.net"),
+  AZURE_CLIENT_ID: z.string().optional(),
+  TENANTS_DIR: z.string().min(1).default("./tenants"),
+  FLEET_FILE: z.string().min(1).default("./fleet.yaml"),
+  MIGRATIONS_DIR: z.string().min(1).default("./migrations"),
+  STATUS_PORT: number(3001, 0, 65_535),
+  /** Seconds between two passes when no file changes. */
+  RECONCILE_INTERVAL: number(60, 1, 86_400),
+  /** Milliseconds between two looks at an operation of Neon's. */
+  NEON_POLL_INTERVAL: number(1000, 10, 60_000),
+  NEON_REQUESTS_PER_SECOND: number(8, 1, 10_000),
+  SQL_CONCURRENCY: number(8, 1, 100),
+  /** Seconds that running transactions get when a tenant's database is closed. */
+  DRAIN_SECONDS: number(10, 0, 600),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+})
+
+export type Config = {
+  sources: Sources
+  neon: NeonConfig
+  vaultUrl: string
+  statusPort: number
+  /** Milliseconds. */
+  interval: number
+  /** Milliseconds. */
+  drain: number
+  sqlConcurrency: number
+}
+
+/** Throws TerminalError that names every variable that is missing or wrong. */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const parsed = ReconcilerEnvironment.safeParse(environment)
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map(({ path, message, code, input }) => {
+      const name = path.join(".")
+      return code === "invalid_type" && input === undefined
+        ? `environment: ${name} is not set; "npm start" makes a local world that sets it, docs/deploy.md says what it is in production`
+        : `environment: ${name} ${message}`
+    })
+    throw new TerminalError("BadEnvironment", lines.join("\n"))
+  }
+  const env = parsed.data
+  return {
+    sources: { tenantsDir: env.TENANTS_DIR, fleetFile: env.FLEET_FILE, migrationsDir: env.MIGRATIONS_DIR },
+    neon: {
+      apiUrl: env.NEON_API_URL,
+      apiKey: env.NEON_API_KEY,
+      projectId: env.NEON_PROJECT_ID,
+      branchId: env.NEON_BRANCH_ID,
+      owner: env.NEON_DATABASE_OWNER,
+      pollInterval: env.NEON_POLL_INTERVAL,
+      requestsPerSecond: env.NEON_REQUESTS_PER_SECOND,
+    },
+    vaultUrl: env.KEY_VAULT_URL,
+    statusPort: env.STATUS_PORT,
+    interval: env.RECONCILE_INTERVAL * 1000,
+    drain: env.DRAIN_SECONDS * 1000,
+    sqlConcurrency: env.SQL_CONCURRENCY,
+  }
+}

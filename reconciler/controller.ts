@@ -1,0 +1,154 @@
+/** When the next pass runs: at once when a file changes, soon after a failure, and else at an interval. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { watch } from "chokidar"
+import { TerminalError, TransientError } from "./errors.ts"
+import type { Logger } from "./log.ts"
+import { reconcile, type Review, type Sources } from "./reconcile.ts"
+import { statusOf, type TenantStatus } from "./status.ts"
+import type { World } from "./world.ts"
+import { formatProblem } from "./yaml-file.ts"
+
+/** What the status page shows. Times are milliseconds since 1970. */
+export type FleetStatus = {
+  tenants: TenantStatus[]
+  problems: string[]
+  lastPass: { at: number; ms: number; changes: number; failures: number } | undefined
+  /** Why the last pass could not be made; undefined where it was. */
+  lastError: string | undefined
+}
+
+const FIRST_BACKOFF = 1000
+const LAST_BACKOFF = 60_000
+/** Editors write a file in several steps; a pass waits until they are through. */
+const QUIET = 60
+
+/** Runs passes until `signal` aborts, and keeps `status` true. Never throws. */
+export async function control(
+  sources: Sources,
+  world: World,
+  options: { interval: number; signal: AbortSignal; log: Logger; status: FleetStatus },
+): Promise<void> {
+  const { interval, signal, log, status } = options
+  const wakeUp = createWakeUp(sources, log)
+  let failures = 0
+  let isSettled = false
+  while (!signal.aborted) {
+    wakeUp.arm()
+    const next = await pass(sources, world, log, signal, status)
+    failures = next === "backoff" ? failures + 1 : 0
+    if (next === "again" || signal.aborted) continue
+    if (!isSettled && status.lastError === undefined) log.info("first passes are over")
+    isSettled ||= status.lastError === undefined
+    const backoff = Math.min(FIRST_BACKOFF * 2 ** (failures - 1), LAST_BACKOFF) * (0.75 + Math.random() / 2)
+    await wakeUp.wait(next === "backoff" ? Math.min(backoff, interval) : interval, signal)
+  }
+  await wakeUp.close()
+}
+
+/** One pass with its logs. "again": something was done, so look whether more is to do; "rest": all is as declared. */
+async function pass(
+  sources: Sources,
+  world: World,
+  log: Logger,
+  signal: AbortSignal,
+  status: FleetStatus,
+): Promise<"again" | "backoff" | "rest"> {
+  const at = Date.now()
+  try {
+    const { review, outcomes } = await reconcile(sources, world, {
+      signal,
+      planned: (planned) => {
+        logPlan(log, planned)
+        update(status, planned, new Map())
+      },
+      progress: (event) => {
+        if (event.kind === "action") {
+          const { change, action, ms } = event
+          log.info(
+            { tenant: change.tenant, tenantName: change.name, change: change.kind, action, ms },
+            "action done",
+          )
+          return
+        }
+        const { change, ms, error } = event.outcome
+        const fields = { tenant: change.tenant, tenantName: change.name, change: change.kind, ms }
+        if (error) log.error({ ...fields, reason: error.reason, error: error.message }, "change failed")
+        else log.info(fields, "change done")
+      },
+    })
+    const failed = outcomes.filter(({ error }) => error !== undefined)
+    const errors = failed.map(({ change, error }) => {
+      const { reason, message } = error!
+      return [change.tenant, { reason, message, isTerminal: error instanceof TerminalError }] as const
+    })
+    update(status, review, new Map(errors))
+    const ms = Date.now() - at
+    status.lastPass = { at, ms, changes: outcomes.length, failures: failed.length }
+    status.lastError = undefined
+    const count = (condition: string) =>
+      status.tenants.filter((tenant) => tenant.condition === condition).length
+    const tenants = { ready: count("Ready"), reconciling: count("Reconciling"), stalled: count("Stalled") }
+    log.info({ ms, changes: outcomes.length, failures: failed.length, ...tenants }, "pass done")
+    if (failed.length > 0) return "backoff"
+    return outcomes.length > 0 ? "again" : "rest"
+  } catch (error) {
+    const isOurs = error instanceof TerminalError || error instanceof TransientError
+    status.lastError = error instanceof Error ? error.message : String(error)
+    log.error({ reason: isOurs ? error.reason : "Unexpected", error: status.lastError }, "pass failed")
+    return "backoff"
+  }
+}
+
+function update(
+  status: FleetStatus,
+  { read, fleet, observed, plan }: Review,
+  errors: Parameters<typeof statusOf>[0]["errors"],
+): void {
+  const findings = { fleet: fleet.fleet, tenants: read.tenants, observed, plan, errors }
+  status.tenants = statusOf(findings, status.tenants, Date.now())
+  status.problems = read.problems.map(formatProblem)
+}
+
+function logPlan(log: Logger, { read, plan }: Review): void {
+  for (const problem of read.problems)
+    log.error({ ...problem, problem: formatProblem(problem) }, "file refused")
+  for (const { tenant, name, reason, message } of plan.stalls) {
+    log.error({ tenant, tenantName: name, reason, error: message }, "tenant stalled")
+  }
+  for (const { change, reason, message } of plan.withheld) {
+    log.warn(
+      { tenant: change.tenant, tenantName: change.name, change: change.kind, reason, error: message },
+      "change withheld",
+    )
+  }
+  if (plan.changes.length === 0) return
+  const changes = plan.changes.map(({ tenant, name, kind, actions }) => ({
+    tenant,
+    tenantName: name,
+    change: kind,
+    actions: actions.map((action) => action.kind),
+  }))
+  log.info({ changes }, "plan made")
+}
+
+/** Wakes the loop when a file that a pass reads has changed. */
+function createWakeUp({ tenantsDir, fleetFile, migrationsDir }: Sources, log: Logger) {
+  const watcher = watch([tenantsDir, fleetFile, migrationsDir], { ignoreInitial: true })
+  let changed = Promise.withResolvers<void>()
+  watcher.on("all", () => changed.resolve())
+  watcher.on("error", (error) => log.error({ error: String(error) }, "watching failed"))
+  return {
+    /** A change from now on is news. */
+    arm: () => {
+      changed = Promise.withResolvers()
+    },
+    wait: async (ms: number, signal: AbortSignal): Promise<void> => {
+      const timer = new AbortController()
+      const end = AbortSignal.any([signal, timer.signal])
+      await Promise.race([changed.promise, sleep(ms, undefined, { signal: end }).catch(() => {})])
+      timer.abort()
+      await sleep(QUIET, undefined, { signal }).catch(() => {})
+    },
+    close: () => watcher.close(),
+  }
+}

@@ -1,0 +1,56 @@
+/** Reads tenants/: files in, tenants out, and for every file that is no tenant one line that says why. */
+import { readdir } from "node:fs/promises"
+import path from "node:path"
+import { nameKey, Tenant, TenantId } from "./tenant.ts"
+import { type Problem, readYamlFile, type YamlFile } from "./yaml-file.ts"
+
+export type ReadTenants = {
+  tenants: readonly (Tenant & { file: string })[]
+  problems: readonly Problem[]
+  /** Ids that a faulty file names all the same: those tenants are left as they are. */
+  held: ReadonlySet<TenantId>
+}
+
+/**
+ * Reads every .yaml and .yml file below `directory`. Throws only where the folder itself cannot be read: a folder
+ * that is away is not an empty one.
+ */
+export async function readTenants(directory: string): Promise<ReadTenants> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const files = entries
+    .filter((entry) => !entry.isDirectory() && /^[^.].*\.ya?ml$/.test(entry.name))
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .toSorted()
+  return refuseClashes(await Promise.all(files.map((file) => readYamlFile(file, Tenant))))
+}
+
+const idOf = ({ raw }: YamlFile<Tenant>) => TenantId.safeParse((raw as { id?: unknown } | undefined)?.id).data
+
+/** Two files with one id: neither is believed. Two with one name: neither gets it. */
+function refuseClashes(files: readonly YamlFile<Tenant>[]): ReadTenants {
+  const problems = files.flatMap((file) => file.problems)
+  const clash = (key: "id" | "name", of: (file: YamlFile<Tenant>) => string | undefined, remedy: string) => {
+    const groups = Map.groupBy(
+      files.filter((file) => of(file) !== undefined),
+      of,
+    )
+    for (const group of groups.values()) {
+      for (const { file, lineOf } of group.length > 1 ? group : []) {
+        const others = group.filter((other) => other.file !== file).map((other) => other.file)
+        problems.push({ file, line: lineOf(key), key, message: `is also in ${others.join(", ")}; ${remedy}` })
+      }
+    }
+  }
+  clash("id", idOf, "an id belongs to one tenant for ever, so give the newer file a fresh one")
+  clash(
+    "name",
+    ({ value }) => value && nameKey(value.name),
+    "upper and lower case do not count, so choose another name",
+  )
+  const faulty = new Set(problems.map(({ file }) => file))
+  return {
+    tenants: files.flatMap(({ file, value }) => (value && !faulty.has(file) ? [{ ...value, file }] : [])),
+    problems,
+    held: new Set(files.filter(({ file }) => faulty.has(file)).flatMap((file) => idOf(file) ?? [])),
+  }
+}

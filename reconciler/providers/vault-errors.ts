@@ -1,0 +1,61 @@
+/** What Key Vault's failures mean. The SDK's errors hold requests with tokens, so none of them leaves this file. */
+import { setTimeout as sleep } from "node:timers/promises"
+import type { SecretClientOptions } from "@azure/keyvault-secrets"
+import { z } from "zod"
+import { TerminalError, TransientError } from "../errors.ts"
+
+const Failure = z.object({
+  statusCode: z.number().optional(),
+  code: z.string().optional(),
+  details: z
+    .object({ error: z.object({ innerError: z.object({ code: z.string() }).optional() }) })
+    .optional()
+    .catch(undefined),
+})
+
+const read = (error: unknown) => Failure.safeParse(error).data ?? {}
+export const status = (error: unknown): number | undefined => read(error).statusCode
+export const innerCode = (error: unknown): string | undefined =>
+  Failure.safeParse(error).data?.details?.error.innerError?.code
+
+/** The SDK's failure as one of ours: what was tried, what the service said, and no more. */
+export function vaultError(what: string, error: unknown): TerminalError | TransientError {
+  const { statusCode, code } = read(error)
+  const inner = innerCode(error)
+  const said =
+    [statusCode, inner ?? code].filter(Boolean).join(" ") ||
+    (error instanceof Error ? error.name : "no answer")
+  if (statusCode === 401 || statusCode === 403) {
+    // A role assignment takes minutes to reach the data plane, so a refusal is worth another try.
+    return new TransientError(
+      "VaultForbidden",
+      `Key Vault refused to ${what} (${said}): give this identity its role on the vault`,
+    )
+  }
+  if (statusCode === 429)
+    return new TransientError("VaultThrottled", `Key Vault throttles: could not ${what} (${said})`)
+  if (inner === "ObjectIsBeingDeleted") {
+    return new TransientError(
+      "SecretBeingDeleted",
+      `could not ${what}: its earlier deletion is still under way`,
+    )
+  }
+  if (statusCode === undefined || statusCode >= 500 || statusCode === 408) {
+    return new TransientError("VaultUnavailable", `Key Vault did not answer: could not ${what} (${said})`)
+  }
+  return new TerminalError("VaultRejected", `Key Vault refused to ${what} (${said})`)
+}
+
+type PipelinePolicy = NonNullable<SecretClientOptions["additionalPolicies"]>[number]["policy"]
+
+/** The service sends 429 without Retry-After, and the SDK retries only with it: 1, 2, 4, 8, 16 s with jitter. */
+export const retryThrottled = (): PipelinePolicy => ({
+  name: "retryThrottled",
+  async sendRequest(request, next) {
+    for (let attempt = 0; ; attempt++) {
+      const response = await next(request)
+      if (response.status !== 429 || attempt === 5) return response
+      await sleep(1000 * 2 ** attempt * (0.75 + Math.random() / 2))
+    }
+  },
+})

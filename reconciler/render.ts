@@ -1,0 +1,66 @@
+/** Plans, outcomes and status as lines for people. */
+import type { Outcome } from "./apply.ts"
+import type { FleetStatus } from "./controller.ts"
+import type { Change } from "./plan.ts"
+import type { Review } from "./reconcile.ts"
+import { formatProblem } from "./yaml-file.ts"
+
+const SIGN: Record<Change["kind"], string> = {
+  create: "+",
+  restore: "+",
+  rename: "~",
+  migrate: "~",
+  repair: "~",
+  retire: "-",
+  purge: "-",
+}
+
+const describe = ({ kind, name, actions }: Change): string =>
+  `${SIGN[kind]} ${kind} ${name} (${actions.map((action) => action.kind).join(" > ")})`
+
+/** One line per change, removals first, then what waits and why. */
+export function renderPlan({ read, plan }: Review): string {
+  const removalsFirst = plan.changes.toSorted(
+    (a, b) => Number(SIGN[b.kind] === "-") - Number(SIGN[a.kind] === "-"),
+  )
+  return [
+    ...read.problems.map((problem) => `! ${formatProblem(problem)}`),
+    ...removalsFirst.map(describe),
+    ...plan.withheld.map(
+      ({ change, reason, message }) => `! withheld: ${change.kind} ${change.name}: ${reason}: ${message}`,
+    ),
+    ...plan.stalls.map(({ name, reason, message }) => `! stalled: ${name}: ${reason}: ${message}`),
+    `plan: ${plan.changes.length} to change, ${plan.withheld.length} withheld, ${plan.stalls.length} stalled, ${read.problems.length} faults in files`,
+  ].join("\n")
+}
+
+export const renderOutcome = ({ change, ms, error }: Outcome): string =>
+  error
+    ? `✗ ${change.kind} ${change.name}: ${error.reason}: ${error.message}`
+    : `✓ ${change.kind} ${change.name} in ${(ms / 1000).toFixed(1)} s`
+
+/** A table of tenants; `now` in milliseconds since 1970. */
+export function renderStatus({ tenants, problems, lastError }: FleetStatus, now: number): string {
+  const rows = tenants.map(({ name, condition, reason, state, schema, since }) => [
+    name,
+    condition,
+    reason,
+    state,
+    schema?.slice(0, 4) ?? "-",
+    `${Math.round((now - since) / 1000)} s`,
+  ])
+  const table = [["NAME", "CONDITION", "REASON", "STATE", "SCHEMA", "SINCE"], ...rows]
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
+  const lines = table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join("  ")
+      .trimEnd(),
+  )
+  const troubles = tenants
+    .filter(({ condition }) => condition !== "Ready")
+    .map(({ name, message }) => `${name}: ${message}`)
+  return [...lines, ...troubles, ...problems, ...(lastError ? [`last pass failed: ${lastError}`] : [])].join(
+    "\n",
+  )
+}

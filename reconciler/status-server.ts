@@ -1,0 +1,30 @@
+/** What the fleet looks like now, over HTTP, for people, probes and the command line. */
+import { once } from "node:events"
+import { createServer, type Server } from "node:http"
+import type { FleetStatus } from "./controller.ts"
+
+/** Listens on `port` (0: any free one). `/readyz` is 200 once a pass has succeeded and none has failed since. */
+export async function serveStatus(port: number, status: FleetStatus): Promise<Server> {
+  const server = createServer((request, response) => {
+    const send = (code: number, body: unknown) => {
+      response.writeHead(code, { "content-type": "application/json", "cache-control": "no-store" })
+      response.end(`${JSON.stringify(body, undefined, 2)}\n`)
+    }
+    const isReady = status.lastPass !== undefined && status.lastError === undefined
+    if (request.method !== "GET") return send(405, { error: "only GET" })
+    switch (new URL(request.url ?? "/", "http://localhost").pathname) {
+      case "/livez":
+        return send(200, { status: "alive" })
+      case "/readyz":
+        return send(isReady ? 200 : 503, { status: isReady ? "ready" : "not ready" })
+      case "/":
+      case "/status.json":
+        return send(200, status)
+      default:
+        return send(404, { error: "there are /status.json, /livez and /readyz" })
+    }
+  })
+  server.listen(port)
+  await once(server, "listening")
+  return server
+}

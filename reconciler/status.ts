@@ -1,0 +1,77 @@
+/** What a person sees of each tenant: one of three conditions, why, and since when. */
+import type { Observed } from "./plan.ts"
+import type { Plan } from "./policy.ts"
+import type { FleetId, Tenant, TenantId } from "./tenant.ts"
+
+/** Ready: served as declared. Reconciling: work is under way or will be tried again. Stalled: a person must act. */
+export type Condition = "Ready" | "Reconciling" | "Stalled"
+
+export type TenantStatus = {
+  id: TenantId
+  name: string
+  /** What the ledger says: reserved, active, retired; "absent" before there is an entry. */
+  state: string
+  database: string | undefined
+  schema: string | undefined
+  condition: Condition
+  /** In CamelCase, for programs. */
+  reason: string
+  /** For people: what is the matter and what to do. */
+  message: string
+  /** When the condition or its reason last changed; milliseconds since 1970. */
+  since: number
+}
+
+/** What one pass learnt. `errors`: tenants whose change failed; `isTerminal`: trying again cannot mend it. */
+export type Findings = {
+  fleet: FleetId
+  tenants: readonly Tenant[]
+  observed: Observed
+  plan: Plan
+  errors: ReadonlyMap<TenantId, { reason: string; message: string; isTerminal: boolean }>
+}
+
+/** The status of every tenant that has a file or an entry in the ledger, sorted by name. */
+export function statusOf(findings: Findings, previous: readonly TenantStatus[], now: number): TenantStatus[] {
+  const { fleet, tenants, observed, plan, errors } = findings
+  const entries = new Map(
+    observed.secrets.flatMap(({ entry }) => (entry?.fleet === fleet ? [[entry.id, entry] as const] : [])),
+  )
+  const declared = new Map(tenants.map((tenant) => [tenant.id, tenant]))
+  const stalls = new Map(plan.stalls.map((stall) => [stall.tenant, stall]))
+  const withheld = new Map(plan.withheld.map((item) => [item.change.tenant, item]))
+  const changes = new Map(plan.changes.map((change) => [change.tenant, change]))
+  const before = new Map(previous.map((status) => [status.id, status]))
+
+  const verdict = (id: TenantId): Pick<TenantStatus, "condition" | "reason" | "message"> => {
+    const error = errors.get(id)
+    const stall = stalls.get(id) ?? withheld.get(id) ?? (error?.isTerminal ? error : undefined)
+    if (stall) return { condition: "Stalled", reason: stall.reason, message: stall.message }
+    if (error) return { condition: "Reconciling", reason: error.reason, message: error.message }
+    const change = changes.get(id)
+    if (change)
+      return { condition: "Reconciling", reason: "Applying", message: `${change.kind} is under way` }
+    if (entries.get(id)?.state === "retired") {
+      return { condition: "Ready", reason: "Retired", message: "kept until its grace period ends" }
+    }
+    return { condition: "Ready", reason: "Served", message: "" }
+  }
+
+  return [...new Set([...declared.keys(), ...entries.keys()])]
+    .map((id): TenantStatus => {
+      const entry = entries.get(id)
+      const found = verdict(id)
+      const earlier = before.get(id)
+      const isSame = earlier?.condition === found.condition && earlier.reason === found.reason
+      return {
+        id,
+        name: declared.get(id)?.name ?? entry?.name ?? id,
+        state: entry?.state ?? "absent",
+        database: entry?.database,
+        schema: entry?.schema,
+        ...found,
+        since: isSame ? earlier.since : now,
+      }
+    })
+    .toSorted((a, b) => a.name.localeCompare(b.name))
+}

@@ -1,0 +1,77 @@
+/** The noun: what a tenant is, and every name that is derived from one. */
+import { z } from "zod"
+
+/** A lower-case UUID. It is for ever; everything else about a tenant may change. */
+export const TenantId = z
+  .string({ error: "must be a UUID in quotes or plain" })
+  .transform((text) => text.toLowerCase())
+  .pipe(z.guid({ error: 'must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"' }))
+  .brand<"TenantId">()
+export type TenantId = z.infer<typeof TenantId>
+
+const DATABASE_PREFIX = "products-"
+/** Postgres cuts identifiers at 63 bytes. */
+const MAX_NAME_BYTES = 63 - DATABASE_PREFIX.length
+
+/**
+ * The name that people use. Letters and digits of any script, with `-` and `_` inside; it becomes a database
+ * name and a part of URLs, so it has no space, dot or slash, and at most 54 bytes of UTF-8.
+ */
+export const TenantName = z
+  .string({ error: "must be text; quote a name that YAML would read as a number, a date or a boolean" })
+  .regex(/^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}_-]*[\p{L}\p{M}\p{N}])?$/u, {
+    error: 'must be letters and digits, with "-" or "_" inside, such as "Shopify" or "north-wind"',
+  })
+  .refine((name) => new TextEncoder().encode(name).length <= MAX_NAME_BYTES, {
+    error: `must be at most ${MAX_NAME_BYTES} bytes, so that the database's name fits Postgres's 63`,
+  })
+  .refine((name) => name === name.normalize("NFC"), { error: "must be in Unicode's composed form (NFC)" })
+
+/** What a file in tenants/ declares. Unknown keys are errors: a misspelt key must not be silence. */
+export const Tenant = z.strictObject({
+  id: TenantId,
+  name: TenantName,
+  /** Rows that a new tenant starts with: the name of a file in migrations/seeds/. Read once, at creation. */
+  seed: z
+    .string({ error: "must be the name of a file in migrations/seeds, without .sql" })
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: "must be lower-case letters, digits and hyphens" })
+    .optional(),
+})
+export type Tenant = z.infer<typeof Tenant>
+
+/** Names that fold to the same key are one name to a person, whatever Postgres thinks. */
+export const nameKey = (name: string): string => name.normalize("NFKC").toLowerCase()
+
+export const databaseName = (name: string): string => `${DATABASE_PREFIX}${name}`
+/** Where a retired tenant's database waits for its purge, so that its name is free for others. */
+export const retiredDatabaseName = (id: TenantId): string => `retired-${id}`
+/** Where a database waits while another tenant takes its name (a cycle of renames). */
+export const transitDatabaseName = (id: TenantId): string => `renaming-${id}`
+export const secretName = (id: TenantId): string => `tenant-${id}`
+
+/** The group role that holds the grants on the tenant's own database; the login roles inherit it. */
+export const groupRole = (id: TenantId): string => `tenant_${id}`
+/** A tenant has two login roles, so that a new credential is valid before the old one ends. */
+export const Slot = z.enum(["a", "b"])
+export type Slot = z.infer<typeof Slot>
+export const loginRole = (id: TenantId, slot: Slot): string => `tenant_${id}_${slot}`
+export const otherSlot = (slot: Slot): Slot => (slot === "a" ? "b" : "a")
+
+/** A fleet's id: who owns a database or a secret. */
+export const FleetId = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, {
+  error: "must be lower-case letters, digits and hyphens",
+})
+export type FleetId = z.infer<typeof FleetId>
+
+/** The ownership note on a database: a comment that survives a rename and the loss of the vault. */
+export type Marker = { fleet: FleetId; tenant: TenantId }
+
+export const formatMarker = (marker: Marker): string =>
+  `tenantry/1 fleet=${marker.fleet} tenant=${marker.tenant}`
+
+/** Reads a database's comment; undefined where it is not one of ours. */
+export function parseMarker(comment: string | null): Marker | undefined {
+  const match = /^tenantry\/1 fleet=([a-z0-9-]{1,63}) tenant=([0-9a-f-]{36})$/.exec(comment ?? "")
+  const tenant = TenantId.safeParse(match?.[2])
+  return match?.[1] && tenant.success ? { fleet: match[1], tenant: tenant.data } : undefined
+}

@@ -1,0 +1,48 @@
+/** The systems that a pass looks at and changes, made from the configuration. */
+import type { Config } from "./config.ts"
+import { type Neon, openNeon } from "./providers/neon.ts"
+import { createSemaphore, type Semaphore } from "./providers/pacing.ts"
+import { withDatabase } from "./providers/postgres.ts"
+import { openVault, type Vault } from "./providers/vault.ts"
+
+export type World = {
+  neon: Neon
+  vault: Vault
+  /** Bounds the SQL work that goes on at once. */
+  sql: Semaphore
+  /** Milliseconds that running transactions get when a tenant's database is closed. */
+  drain: number
+  /** How this cell is named in the ledger. */
+  cell: string
+}
+
+export const openWorld = (config: Config): World => ({
+  neon: openNeon(config.neon),
+  vault: openVault(config.vaultUrl),
+  sql: createSemaphore(config.sqlConcurrency),
+  drain: config.drain,
+  cell: config.neon.projectId,
+})
+
+/** Connection strings of the owner, for any database of the cell. */
+export type OwnerUris = {
+  /** `existing` is a database that surely exists; Neon wants one to answer. */
+  direct: (existing: string, database?: string) => Promise<string>
+  /** The host that the tenants' sessions use. */
+  pooled: (existing: string, database?: string) => Promise<string>
+}
+
+/** Asks Neon at most once for each of the two hosts, and keeps the answers no longer than the caller keeps this. */
+export function ownerUris({ neon }: World): OwnerUris {
+  const memo = (pooled: boolean) => {
+    let base: Promise<string> | undefined
+    return async (existing: string, database = existing) => {
+      base ??= neon.ownerUri(existing, pooled)
+      return withDatabase(await base, database)
+    }
+  }
+  return { direct: memo(false), pooled: memo(true) }
+}
+
+/** A database that every Postgres has, for work that belongs to no tenant's. */
+export const MAINTENANCE_DATABASE = "postgres"

@@ -1,0 +1,79 @@
+/** One YAML file against one schema, and for each fault the line, the key and the remedy. */
+import { readFile } from "node:fs/promises"
+import { isMap, LineCounter, parseDocument, type Document } from "yaml"
+import { z } from "zod"
+
+/** What is wrong with one file. `line` counts from 1; `key` is empty where no key is to blame. */
+export type Problem = { file: string; line: number; key: string; message: string }
+
+/** "tenants/acme.yaml:2: name: must be …" */
+export const formatProblem = ({ file, line, key, message }: Problem): string =>
+  `${file}:${line}: ${key ? `${key}: ` : ""}${message}`
+
+export type YamlFile<T> = {
+  file: string
+  /** undefined where there are problems. */
+  value: T | undefined
+  problems: Problem[]
+  /** What the file holds, valid or not. */
+  raw: unknown
+  /** The line where a top-level key stands; 1 where it is missing. */
+  lineOf: (key: string) => number
+}
+
+/** Reads and validates `file`; never throws for what the file holds or for a file that is away. */
+export async function readYamlFile<T>(
+  file: string,
+  schema: z.ZodObject & z.ZodType<T>,
+): Promise<YamlFile<T>> {
+  const failed = (line: number, message: string, raw?: unknown): YamlFile<T> => ({
+    file,
+    value: undefined,
+    problems: [{ file, line, key: "", message }],
+    raw,
+    lineOf: () => 1,
+  })
+  let text: string
+  try {
+    text = await readFile(file, "utf8")
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error"
+    return failed(1, `cannot be read (${code}): check that it exists and its permissions`)
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const keys = Object.keys(schema.shape)
+  const broken = document.errors[0]
+  if (broken) {
+    return failed(
+      Math.max(1, lines.linePos(broken.pos[0]).line),
+      `is not valid YAML: ${broken.message.replaceAll(/\s+/g, " ")}`,
+    )
+  }
+  if (!isMap(document.contents))
+    return failed(1, `must hold keys (${keys.join(", ")}), one a line, such as "${keys[0]}: …"`)
+  const raw: unknown = document.toJS({ maxAliasCount: 10 })
+  const lineOf = (key: string) => Math.max(1, lines.linePos(offsetOf(document, key)).line)
+  const result = schema.safeParse(raw)
+  if (result.success) return { file, value: result.data, problems: [], raw, lineOf }
+  const problems = result.error.issues
+    .flatMap((issue) => describe(issue, keys))
+    .map(({ key, message }) => ({ file, line: lineOf(key), key, message }))
+  return { file, value: undefined, problems, raw, lineOf }
+}
+
+function offsetOf(document: Document, key: string): number {
+  if (!isMap(document.contents)) return 0
+  const pair = document.contents.items.find((item) => String(item.key) === key)
+  return (pair?.key as { range?: [number, number, number] } | undefined)?.range?.[0] ?? 0
+}
+
+function describe(issue: z.core.$ZodIssue, keys: readonly string[]): { key: string; message: string }[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ key, message: `is not known here; the keys are ${keys.join(", ")}` }))
+  }
+  const isMissing = issue.code === "invalid_type" && issue.input === undefined
+  return [
+    { key: issue.path.join("."), message: isMissing ? `is missing; it ${issue.message}` : issue.message },
+  ]
+}

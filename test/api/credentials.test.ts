@@ -1,0 +1,200 @@
+import { beforeEach, expect, test } from "vitest"
+import { type CredentialCache, cacheCredentials } from "../../api/credentials.ts"
+import { TerminalError, TransientError } from "../../reconciler/errors.ts"
+import type { Credential } from "../../reconciler/providers/vault.ts"
+import type { TenantId } from "../../reconciler/tenant.ts"
+import { newTenantId } from "./world.ts"
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+let clock = 0
+let reads: TenantId[] = []
+/** What the vault says of every tenant. */
+let said: Credential | undefined | Error | Promise<Credential>
+let cache: CredentialCache
+
+const active = (n: number): Credential => ({ state: "active", uri: `postgres://u:p${n}@h/d`, fleet: "f" })
+
+const build = (capacity = 100, patience = 5000, recheck = 30 * SECOND) =>
+  cacheCredentials(
+    async (id) => {
+      reads.push(id)
+      if (said instanceof Error) throw said
+      return said
+    },
+    {
+      now: () => clock,
+      capacity,
+      maxReads: 3,
+      sliding: 30 * MINUTE,
+      absolute: 8 * HOUR,
+      negative: 30 * SECOND,
+      recheck,
+      reserved: SECOND,
+      patience,
+      holdOff: 5 * SECOND,
+    },
+  )
+
+const id = newTenantId()
+
+beforeEach(() => {
+  clock = 0
+  reads = []
+  said = active(1)
+  cache = build()
+})
+
+test("a credential in use is kept for eight hours, and then read again", async () => {
+  for (; clock < 8 * HOUR; clock += 29 * MINUTE) expect(await cache.read(id)).toEqual(active(1))
+  expect(reads).toHaveLength(1)
+  said = active(2)
+  clock = 8 * HOUR
+  expect(await cache.read(id)).toEqual(active(2))
+  expect(reads).toHaveLength(2)
+})
+
+test("a credential that nobody used for half an hour is read again", async () => {
+  await cache.read(id)
+  clock += 30 * MINUTE - 1
+  await cache.read(id)
+  expect(reads).toHaveLength(1)
+  clock += 30 * MINUTE
+  await cache.read(id)
+  expect(reads).toHaveLength(2)
+})
+
+test("many who ask at once are one call", async () => {
+  const answers = await Promise.all(Array.from({ length: 50 }, () => cache.read(id)))
+  expect(answers).toEqual(answers.map(() => active(1)))
+  expect(reads).toHaveLength(1)
+})
+
+test.each([undefined, { state: "suspended" }, { state: "retired" }] as const)(
+  "%j is believed for 30 seconds",
+  async (refusal) => {
+    said = refusal
+    expect(await cache.read(id)).toEqual(refusal)
+    said = active(1)
+    clock += 30 * SECOND - 1
+    expect(await cache.read(id)).toEqual(refusal)
+    clock += 1
+    expect(await cache.read(id)).toEqual(active(1))
+    expect(reads).toHaveLength(2)
+  },
+)
+
+test("a tenant that is being made is looked up again after a second", async () => {
+  said = { state: "reserved" }
+  await cache.read(id)
+  said = active(1)
+  clock += SECOND
+  expect(await cache.read(id)).toEqual(active(1))
+})
+
+test("an answer older than asked for is read again, and replaces the one of before", async () => {
+  await cache.read(id)
+  said = { state: "retired" }
+  clock += 501
+  expect(await cache.read(id, 500)).toEqual({ state: "retired" })
+  expect(await cache.read(id)).toEqual({ state: "retired" })
+  expect(reads).toHaveLength(2)
+})
+
+test("while the vault is away the old credential is served, and the vault is asked again after a pause", async () => {
+  await cache.read(id)
+  clock += 9 * HOUR
+  said = new TransientError("Throttled", "429")
+  expect(await cache.read(id)).toEqual(active(1))
+  expect(await cache.read(id)).toEqual(active(1))
+  expect(reads).toHaveLength(2)
+  said = active(2)
+  clock += 5 * SECOND
+  expect(await cache.read(id)).toEqual(active(2))
+})
+
+test("a vault that does not answer is as good as away", async () => {
+  cache = build(100, 20)
+  await cache.read(id)
+  clock += 9 * HOUR
+  const slow = Promise.withResolvers<Credential>()
+  said = slow.promise
+  expect(await cache.read(id)).toEqual(active(1))
+  await expect(cache.read(newTenantId())).rejects.toThrow(TransientError)
+  slow.resolve(active(2))
+  await slow.promise
+  clock += 5 * SECOND
+  expect(await cache.read(id)).toEqual(active(2))
+})
+
+test("while the vault is away nobody is taken for absent, and nobody unknown is served", async () => {
+  said = undefined
+  expect(await cache.read(id)).toBeUndefined()
+  clock += MINUTE
+  said = new TransientError("Unreachable", "no answer")
+  await expect(cache.read(id)).rejects.toThrow(TransientError)
+  await expect(cache.read(newTenantId())).rejects.toThrow(TransientError)
+})
+
+test("a vault that refuses is not away: the old credential is not served", async () => {
+  await cache.read(id)
+  clock += 9 * HOUR
+  said = new TerminalError("Forbidden", "no role")
+  await expect(cache.read(id)).rejects.toThrow(TerminalError)
+})
+
+test("a failed read is not remembered", async () => {
+  said = new TransientError("Unreachable", "no answer")
+  await expect(cache.read(id)).rejects.toThrow(TransientError)
+  said = active(1)
+  expect(await cache.read(id)).toEqual(active(1))
+})
+
+test("what was not used for longest is forgotten first, and unknown ids evict no tenant", async () => {
+  cache = build(2)
+  const [a, b, c] = [newTenantId(), newTenantId(), newTenantId()]
+  await cache.read(a)
+  await cache.read(b)
+  await cache.read(a)
+  await cache.read(c)
+  reads = []
+  await cache.read(a)
+  await cache.read(c)
+  expect(reads).toEqual([])
+  said = undefined
+  for (let n = 0; n < 20; n++) await cache.read(newTenantId())
+  expect(cache.size()).toBe(4)
+  reads = []
+  await cache.read(a)
+  expect(reads).toEqual([])
+  said = active(1)
+  await cache.read(b)
+  expect(reads).toEqual([b])
+})
+
+test("calls to the vault at one time are bounded", async () => {
+  const slow = Promise.withResolvers<Credential>()
+  said = slow.promise
+  const waiting = [1, 2, 3].map(() => cache.read(newTenantId()))
+  await expect(cache.read(newTenantId())).rejects.toThrow(TransientError)
+  slow.resolve(active(1))
+  expect(await Promise.all(waiting)).toHaveLength(3)
+  expect(reads).toHaveLength(3)
+})
+
+test("a tenant made a moment after it was asked for is served soon, at a bounded cost", async () => {
+  cache = build(100, 5000, 250)
+  said = undefined
+  const others = Array.from({ length: 50 }, newTenantId)
+  for (const other of [id, ...others]) expect(await cache.read(other)).toBeUndefined()
+  reads = []
+  for (; clock <= 10 * SECOND; clock += 10) {
+    for (const other of others) await cache.read(other)
+  }
+  expect(reads.length).toBeLessThanOrEqual(40)
+  said = active(1)
+  clock += 250
+  expect(await cache.read(id)).toEqual(active(1))
+})

@@ -1,0 +1,146 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { request } from "node:https"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { createInterface } from "node:readline"
+import { text } from "node:stream/consumers"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { startVault, type VaultServer } from "../../local/vault.ts"
+import { secretName } from "../../reconciler/tenant.ts"
+import { FLEET, newTenantId, startWorld, type TestTenant, type World } from "./world.ts"
+
+const MAIN = path.resolve(import.meta.dirname, "../../api/main.ts")
+
+let world: World
+let vault: VaultServer
+let directory: string
+let shop: TestTenant
+
+beforeAll(async () => {
+  world = await startWorld()
+  directory = await mkdtemp(path.join(tmpdir(), "tenantry-vault-"))
+  vault = await startVault({ directory })
+  shop = await world.addTenant("Shop", { seed: true })
+  await writeSecret(shop, { state: "active", value: shop.uri })
+}, 60_000)
+afterAll(async () => {
+  await vault?.close()
+  await rm(directory, { recursive: true, force: true })
+  await world?.close()
+})
+
+/** Writes a tenant's secret as the reconciler's identity may. */
+async function writeSecret(tenant: TestTenant, { state, value }: { state: string; value: string }) {
+  const { endpoint, header, clients } = vault.identity
+  const query = `api-version=2019-08-01&resource=https://vault.azure.net&client_id=${clients.reconciler}`
+  const token = await fetch(`${endpoint}?${query}`, { headers: { "X-IDENTITY-HEADER": header } })
+  const { access_token } = (await token.json()) as { access_token: string }
+  const tags = {
+    "managed-by": "tenantry",
+    fleet: FLEET,
+    tenant: "Shop",
+    cell: "main",
+    database: tenant.database,
+    state,
+    schema: "1",
+    slot: "a",
+  }
+  const put = request(`${vault.url}/secrets/${secretName(tenant.id)}?api-version=2026-04-01`, {
+    method: "PUT",
+    ca: await readFile(vault.caFile),
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${access_token}` },
+  })
+  put.end(JSON.stringify({ value, tags, attributes: { enabled: state === "active" } }))
+  const [response] = await once(put, "response")
+  expect(response.statusCode, await text(response)).toBe(200)
+}
+
+/** The production entry point as a process; `log` grows with each line of its standard error. */
+async function start(environment: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [MAIN], {
+    env: {
+      PATH: process.env["PATH"]!,
+      PORT: "0",
+      HOST: "127.0.0.1",
+      ...vault.environment("api"),
+      ...environment,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  const log: Record<string, unknown>[] = []
+  const output = text(child.stdout)
+  const lines = createInterface({ input: child.stderr })
+  lines.on("line", (line) => log.push(JSON.parse(line)))
+  const ended = once(child, "close").then(([code]) => code as number | null)
+  const listening = () => log.find(({ msg }) => msg === "api is listening")
+  await expect.poll(() => listening() ?? child.exitCode, { timeout: 30_000 }).toBeTruthy()
+  const url = `http://127.0.0.1:${String(listening()?.["port"])}`
+  return { child, log, output, ended, url }
+}
+
+test("the process serves by a secret in Key Vault, and says nothing but JSON", async () => {
+  const api = await start()
+  const found = await fetch(`${api.url}/products/1`, { headers: { "X-TenantId": shop.id } })
+  expect([found.status, await found.json()]).toMatchObject([200, { id: 1, price: 1199 }])
+  expect((await fetch(`${api.url}/readyz`)).status).toBe(200)
+  const unknown = await fetch(`${api.url}/products`, { headers: { "X-TenantId": newTenantId() } })
+  expect(unknown.status).toBe(404)
+  api.child.kill("SIGTERM")
+  expect(await api.ended).toBe(0)
+  expect(await api.output).toBe("")
+  expect(JSON.stringify(api.log)).not.toContain(shop.password)
+}, 60_000)
+
+test("told to end, it takes no new connection, finishes what runs, and exits 0", async () => {
+  const api = await start()
+  const port = Number(new URL(api.url).port)
+  await fetch(`${api.url}/products/1`, { headers: { "X-TenantId": shop.id } })
+  const blocker = await world.hold(shop.database, "lock table products in access exclusive mode")
+  const running = fetch(`${api.url}/products/1`, { headers: { "X-TenantId": shop.id } })
+  await expect.poll(() => world.waiters(shop.database)).toBe(1)
+  api.child.kill("SIGTERM")
+  await expect
+    .poll(async () => {
+      const socket = connect(port, "127.0.0.1")
+      const refused = await Promise.race([
+        once(socket, "connect").then(() => false),
+        once(socket, "error").then(() => true),
+      ]).catch(() => true)
+      socket.destroy()
+      return refused
+    })
+    .toBe(true)
+  await blocker.release()
+  expect((await running).status).toBe(200)
+  expect(await api.ended).toBe(0)
+  expect(api.log.map(({ msg }) => msg)).toContain("api has ended")
+}, 60_000)
+
+test("a tenant that is retired at the vault and closed at Postgres is 410 at once", async () => {
+  const api = await start()
+  const leaver = await world.addTenant("Leaver")
+  const call = () =>
+    fetch(`${api.url}/products`, { headers: { "X-TenantId": leaver.id } }).then(({ status }) => status)
+  await writeSecret(leaver, { state: "active", value: leaver.uri })
+  expect(await call()).toBe(200)
+  await writeSecret(leaver, { state: "retired", value: leaver.uri })
+  await world.admin.query(`alter role "tenant_${leaver.id}_a" nologin`)
+  await world.admin.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${leaver.database}'`,
+  )
+  expect(await call()).toBe(410)
+  api.child.kill("SIGTERM")
+  expect(await api.ended).toBe(0)
+}, 60_000)
+
+test("a wrong setting ends it with 2 and a line that names the setting", async () => {
+  const api = await start({ PORT: "eighty", POOL_MAX: "0" })
+  expect(await api.ended).toBe(2)
+  expect(api.log.map(({ problem }) => problem)).toEqual([
+    "PORT must be a whole number",
+    "POOL_MAX must be from 1 to 100",
+  ])
+}, 60_000)

@@ -1,0 +1,50 @@
+/** A wire between the API and Postgres that can be cut at a commit. */
+import { once } from "node:events"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+
+/** `before`: the server never sees the commit. `after`: it commits, and its answer is lost. */
+export type Cut = "before" | "after"
+
+/** Forwards to `port`; `cutNextCommit` arms one cut. */
+export async function startProxy(port: number) {
+  let armed: Cut | undefined
+  let cuts = 0
+  const sockets = new Set<Socket>()
+  const server = createServer((inward) => {
+    const outward = connect(port, "127.0.0.1")
+    const end = () => {
+      inward.destroy()
+      outward.destroy()
+    }
+    for (const socket of [inward, outward]) {
+      sockets.add(socket)
+      socket.on("error", end).on("close", () => {
+        sockets.delete(socket)
+        end()
+      })
+    }
+    inward.on("data", (chunk) => {
+      const isCommit = chunk.includes("commit\0")
+      if (!isCommit || !armed) return void outward.write(chunk)
+      const how = armed
+      armed = undefined
+      cuts++
+      if (how === "before") return end()
+      outward.removeAllListeners("data")
+      outward.once("data", end)
+      outward.write(chunk)
+    })
+    outward.on("data", (chunk) => inward.write(chunk))
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return {
+    port: (server.address() as AddressInfo).port,
+    cutNextCommit: (how: Cut) => void (armed = how),
+    cuts: () => cuts,
+    close() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}

@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from "node:timers/promises"
+
+/** Longer than anything takes on a slow and busy machine; in milliseconds. */
+const DEADLINE = 40_000
+
+/**
+ * Tries `probe` until it no longer throws, and returns what it found. Throws when that has not come in 40 s, with
+ * what was seen last.
+ */
+export async function eventually<T>(description: string, probe: () => T | Promise<T>): Promise<T> {
+  const deadline = performance.now() + DEADLINE
+  for (;;) {
+    try {
+      return await probe()
+    } catch (error) {
+      if (performance.now() > deadline) {
+        const last = error instanceof Error ? error.message : String(error)
+        throw new Error(`not within ${DEADLINE / 1000} s: ${description}\nlast seen: ${last}`, {
+          cause: error,
+        })
+      }
+    }
+    await sleep(20)
+  }
+}

@@ -1,0 +1,105 @@
+import { expect, test } from "vitest"
+import { readConfig } from "../../reconciler/config.ts"
+
+const GOOD = {
+  NEON_API_URL: "https://console.neon.tech/api/v2",
+  NEON_API_KEY: "napi_0123456789",
+  NEON_PROJECT_ID: "quiet-sun-123",
+  NEON_BRANCH_ID: "br-main-1",
+  NEON_DATABASE_OWNER: "owner_1",
+  KEY_VAULT_URL: "https://my-vault.vault.azure.net",
+}
+
+const linesOf = (environment: NodeJS.ProcessEnv): string[] => {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    return (error as Error).message.split("\n")
+  }
+  return []
+}
+
+test("the six variables that say where the world is are enough", () => {
+  expect(readConfig(GOOD)).toEqual({
+    sources: { tenantsDir: "./tenants", fleetFile: "./fleet.yaml", migrationsDir: "./migrations" },
+    neon: {
+      apiUrl: "https://console.neon.tech/api/v2",
+      apiKey: "napi_0123456789",
+      projectId: "quiet-sun-123",
+      branchId: "br-main-1",
+      owner: "owner_1",
+      pollInterval: 1000,
+      requestsPerSecond: 8,
+    },
+    vaultUrl: "https://my-vault.vault.azure.net",
+    statusPort: 3001,
+    interval: 60_000,
+    drain: 10_000,
+    sqlConcurrency: 8,
+  })
+})
+
+test("seconds in the environment are milliseconds in the configuration", () => {
+  const { interval, drain } = readConfig({ ...GOOD, RECONCILE_INTERVAL: "5", DRAIN_SECONDS: "0" })
+  expect({ interval, drain }).toEqual({ interval: 5000, drain: 0 })
+})
+
+test("each variable that is missing is one line, and all are said at once", () => {
+  const lines = Object.keys(GOOD).map(
+    (name) =>
+      `environment: ${name} is not set; "npm start" makes a local world that sets it, docs/deploy.md says what it is in production`,
+  )
+  expect(linesOf({})).toEqual(lines)
+  for (const [n, name] of Object.keys(GOOD).entries())
+    expect(linesOf({ ...GOOD, [name]: undefined })).toEqual([lines[n]])
+})
+
+test.for<[string, string, string]>([
+  ["NEON_API_URL", "", "must be a URL such as https://console.neon.tech/api/v2"],
+  ["NEON_API_URL", "console.neon.tech", "must be a URL such as https://console.neon.tech/api/v2"],
+  ["NEON_API_URL", "file:///etc/passwd", "must be a URL such as https://console.neon.tech/api/v2"],
+  ["NEON_API_KEY", "short", "must be a Neon API key"],
+  ["NEON_PROJECT_ID", "../other", "must be an id of Neon's: lower-case letters, digits, hyphens"],
+  ["NEON_BRANCH_ID", "", "must be an id of Neon's: lower-case letters, digits, hyphens"],
+  ["NEON_DATABASE_OWNER", 'o"; drop', "must be the name of a role"],
+  [
+    "KEY_VAULT_URL",
+    "http://my-vault.vault.azure.net",
+    "must be a URL such as https://my-vault.vault.azure.net",
+  ],
+])("%s=%s is one line that says what it must be", ([name, text, message]) => {
+  expect(linesOf({ ...GOOD, [name]: text })).toEqual([`environment: ${name} ${message}`])
+})
+
+test.for([
+  ["STATUS_PORT", "65536"],
+  ["STATUS_PORT", "-1"],
+  ["RECONCILE_INTERVAL", "0"],
+  ["NEON_POLL_INTERVAL", "1"],
+  ["NEON_REQUESTS_PER_SECOND", "0"],
+  ["SQL_CONCURRENCY", "101"],
+  ["DRAIN_SECONDS", "601"],
+  ["LOG_LEVEL", "loud"],
+  ["TENANTS_DIR", ""],
+  ["FLEET_FILE", ""],
+  ["MIGRATIONS_DIR", ""],
+] as const)("%s=%s is refused in one line that names it", ([name, text]) => {
+  const lines = linesOf({ ...GOOD, [name]: text })
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toMatch(new RegExp(`^environment: ${name} (?!is not set)`))
+})
+
+test.fails.for([
+  ["STATUS_PORT", "http"],
+  ["RECONCILE_INTERVAL", "1m"],
+] as const)("%s=%s is no number, and is not called missing", ([name, text]) => {
+  expect(linesOf({ ...GOOD, [name]: text })).toEqual([`environment: ${name} must be a number`])
+})
+
+test.fails.for([
+  ["STATUS_PORT", "1.5"],
+  ["STATUS_PORT", ""],
+  ["SQL_CONCURRENCY", "2.5"],
+] as const)("%s=%s is refused: half a port, half a connection or none said is a slip", ([name, text]) => {
+  expect(linesOf({ ...GOOD, [name]: text })).toHaveLength(1)
+})

@@ -1,0 +1,68 @@
+import path from "node:path"
+import { expect, test } from "vitest"
+import { TerminalError } from "../../reconciler/errors.ts"
+import { readFleet } from "../../reconciler/fleet.ts"
+import { folderOf } from "./folder.ts"
+
+const GOOD = {
+  fleet: "sample",
+  deletion: "retire",
+  gracePeriodDays: 30,
+  maxRemovals: 5,
+  maxRemovalShare: 0.5,
+}
+
+async function read(values: Record<string, unknown>) {
+  const lines = Object.entries(values).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+  const folder = await folderOf({ "fleet.yaml": lines.join("") })
+  return readFleet(path.join(folder, "fleet.yaml")).catch((error: Error) => {
+    expect(error).toBeInstanceOf(TerminalError)
+    return error.message.replaceAll(`${folder}/`, "").split("\n")
+  })
+}
+
+test("the repository's own fleet.yaml is valid", async () => {
+  expect(await readFleet("fleet.yaml")).toMatchObject({ deletion: "retire" })
+})
+
+test("a fleet is what its file says", async () => {
+  expect(await read(GOOD)).toEqual(GOOD)
+})
+
+test.for(Object.keys(GOOD))(
+  "without %s there is no fleet: nothing about removal has a default",
+  async (key) => {
+    const rest = Object.fromEntries(Object.entries(GOOD).filter(([name]) => name !== key))
+    expect(await read(rest)).toEqual([expect.stringMatching(`^fleet\\.yaml:1: ${key}: `)])
+  },
+)
+
+test.for<[string, unknown, RegExp]>([
+  ["fleet", "My Fleet", /^fleet\.yaml:1: fleet: must be lower-case letters, digits and hyphens$/],
+  ["deletion", "purge", /^fleet\.yaml:2: deletion: must be "retire" or "forbid"$/],
+  ["gracePeriodDays", -1, /^fleet\.yaml:3: gracePeriodDays: must be a /],
+  ["maxRemovals", -1, /^fleet\.yaml:4: maxRemovals: must be a /],
+  ["maxRemovalShare", 50, /^fleet\.yaml:5: maxRemovalShare: must be a number between 0 and 1$/],
+])("%s: %j is refused, and said why", async ([key, value, message]) => {
+  expect(await read({ ...GOOD, [key]: value })).toEqual([expect.stringMatching(message)])
+})
+
+test.fails.for<[string, unknown, string]>([
+  ["gracePeriodDays", "a month", "fleet.yaml:3: gracePeriodDays: must be a number of days"],
+  ["maxRemovals", 1.5, "fleet.yaml:4: maxRemovals: must be a whole number"],
+  ["maxRemovalShare", "half", "fleet.yaml:5: maxRemovalShare: must be a number between 0 and 1"],
+])("%s: %j is not called missing", async ([key, value, message]) => {
+  expect(await read({ ...GOOD, [key]: value })).toEqual([message])
+})
+
+test("each fault has its line, and a key that is not known is one", async () => {
+  expect(await read({ ...GOOD, deletion: "never", cap: 3 })).toEqual([
+    'fleet.yaml:2: deletion: must be "retire" or "forbid"',
+    "fleet.yaml:6: cap: is not known here; the keys are fleet, deletion, gracePeriodDays, maxRemovals, maxRemovalShare",
+  ])
+})
+
+test("a fleet.yaml that is away ends the pass", async () => {
+  const folder = await folderOf({})
+  await expect(readFleet(path.join(folder, "fleet.yaml"))).rejects.toThrow(/cannot be read \(ENOENT\)/)
+})

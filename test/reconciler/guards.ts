@@ -1,0 +1,99 @@
+/** What no plan may hold, whatever the world looks like: one line for each offence. */
+import type { Change, Desired, Observed } from "../../reconciler/plan.ts"
+import type { Plan } from "../../reconciler/policy.ts"
+import { secretName } from "../../reconciler/tenant.ts"
+
+export function forbiddenIn(plan: Plan, desired: Desired, observed: Observed, now: number): string[] {
+  const tenants = plan.changes.map(({ tenant }) => tenant)
+  const vacated = new Set(
+    plan.changes.flatMap(({ actions }) =>
+      actions.flatMap((action) => {
+        if (action.kind === "drop") return [action.database]
+        return action.kind === "rename" ? [action.from] : []
+      }),
+    ),
+  )
+  return [
+    ...tenants.filter((id, n) => tenants.indexOf(id) !== n).map((id) => `two changes for ${id}`),
+    ...tenants.filter((id) => desired.held.has(id)).map((id) => `a change for ${id}, which is held`),
+    ...plan.changes.flatMap((change) => offences(change, desired, observed, now, vacated)),
+  ]
+}
+
+function offences(
+  change: Change,
+  desired: Desired,
+  { databases, secrets }: Observed,
+  now: number,
+  vacated: ReadonlySet<string>,
+): string[] {
+  const { tenant } = change
+  const secret = secrets.find(({ name }) => name === secretName(tenant))
+  const entry = secret?.entry
+  const listed = new Map(databases.map((database) => [database.name, database.marker]))
+  const isMarked = (name: string) => {
+    const marker = listed.get(name)
+    return marker?.fleet === desired.fleet && marker.tenant === tenant
+  }
+  const mine = new Set(databases.map(({ name }) => name).filter(isMarked))
+  const isDesired = desired.tenants.some(({ id }) => id === tenant)
+  const isExpired = entry?.retiredAt && now - Date.parse(entry.retiredAt) >= desired.gracePeriod
+  const said = (offence: string) => `${change.kind} ${change.name}: ${offence}`
+  const found: string[] = []
+  const must = (isSo: unknown, offence: string) => isSo || found.push(said(offence))
+
+  if (secret) must(entry?.fleet === desired.fleet, "its secret is not ours")
+  for (const action of change.actions) {
+    switch (action.kind) {
+      case "create":
+        must(!entry || entry.state === "reserved", "creates though the ledger knows a database")
+        must(mine.size === 0, "creates a second database")
+        must(!listed.has(action.database) || vacated.has(action.database), "creates where one is")
+        mine.add(action.database)
+        break
+      case "secure":
+        // What has no marker is empty, or `secure` refuses; only a reservation may lead here.
+        must(
+          mine.has(action.database) || (listed.get(action.database) === null && entry?.state === "reserved"),
+          `secures ${action.database}`,
+        )
+        mine.add(action.database)
+        break
+      case "migrate":
+      case "seed":
+      case "credential":
+      case "close":
+        must(mine.has(action.database), `${action.kind}s ${action.database}, which is not its own`)
+        break
+      case "rename":
+        must(mine.delete(action.from), `renames ${action.from}, which is not its own`)
+        must(!listed.has(action.to) || vacated.has(action.to), `renames to ${action.to}, which is taken`)
+        mine.add(action.to)
+        break
+      case "publish":
+        must(isDesired && mine.has(action.database), `publishes ${action.database}`)
+        must(action.entry.id === tenant && action.entry.fleet === desired.fleet, "publishes another's entry")
+        break
+      case "drop":
+        must(!isDesired && entry?.state === "retired" && isExpired, "drops before its time")
+        must(mine.delete(action.database), `drops ${action.database}, which is not its own`)
+        break
+      case "drop-roles":
+      case "forget":
+        must(!isDesired && mine.size === 0, `${action.kind}s while there is a database`)
+        must(entry?.state === "reserved" || isExpired, `${action.kind}s before its time`)
+        break
+      case "unpublish":
+        must(!isDesired, "unpublishes what has a file")
+        break
+      case "reserve":
+      case "record":
+        must(action.entry.id === tenant && action.entry.fleet === desired.fleet, "writes another's entry")
+        break
+      case "open":
+        must(isDesired && mine.size > 0, "opens a login")
+        break
+    }
+  }
+  return found
+}

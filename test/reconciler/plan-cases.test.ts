@@ -1,0 +1,119 @@
+import { expect, test } from "vitest"
+import { type Desired, diff, type Observed } from "../../reconciler/plan.ts"
+import { restrain } from "../../reconciler/policy.ts"
+import { retiredDatabaseName, type TenantId } from "../../reconciler/tenant.ts"
+import { ADA, BOB, CLEO, database, desired, entry, LENIENT, NOW, retired, secretOf } from "./samples.ts"
+
+const ada = { id: ADA, name: "Ada" }
+const isAt = (name: string, id: TenantId | null) => database(name, id)
+
+/** What is planned, as "kind name: actions", and what is stalled, as "name: reason". */
+function planned(wanted: Desired, observed: Observed): string[] {
+  const circumstances = {
+    unreadable: 0,
+    desired: 10,
+    fleet: 10,
+    databases: observed.databases,
+  }
+  const { changes, stalls } = restrain(diff(wanted, observed, NOW), LENIENT, circumstances)
+  return [
+    ...changes.map(
+      ({ kind, name, actions }) => `${kind} ${name}: ${actions.map((action) => action.kind).join(" ")}`,
+    ),
+    ...stalls.map(({ name, reason }) => `${name}: ${reason}`),
+  ]
+}
+
+test("a new file: intent is written first, and the write that makes it served last", () => {
+  const world = { databases: [], secrets: [] }
+  expect(planned(desired(ada), world)).toEqual([
+    "create Ada: reserve create secure migrate credential publish",
+  ])
+  expect(planned(desired({ ...ada, seed: "demo" }), world)).toEqual([
+    "create Ada: reserve create secure migrate seed credential publish",
+  ])
+})
+
+test("a tenant that is as declared: nothing to do", () => {
+  const databases = [isAt("products-Ada", ADA)]
+  expect(planned(desired(ada), { databases, secrets: [secretOf(entry(ADA, "Ada"))] })).toEqual([])
+})
+
+test.for<[string, Observed["databases"]]>([
+  ["no database at all", []],
+  ["a database of that name without a marker", [isAt("products-Ada", null)]],
+  ["a database of that name that is another tenant's", [isAt("products-Ada", BOB)]],
+  ["another database only", [isAt("products-Bob", BOB)]],
+])(
+  "the ledger knows a database, and there is %s: a person decides, and nothing is made in its place",
+  ([, databases]) => {
+    const secrets = [secretOf(entry(ADA, "Ada")), secretOf(entry(BOB, "Bob"))]
+    const bob = { ...desired(ada), held: new Set([BOB]) }
+    expect(planned(bob, { databases, secrets })).toEqual(["Ada: DatabaseMissing"])
+  },
+)
+
+test("a retired tenant's file comes back, and its database is away: a person decides", () => {
+  expect(planned(desired(ada), { databases: [], secrets: [secretOf(retired(ADA, "Ada", 1))] })).toEqual([
+    "Ada: DatabaseMissing",
+  ])
+})
+
+test.for<[string, Observed["secrets"][number]["entry"]]>([
+  ["no entry of ours", undefined],
+  ["another fleet's", entry(ADA, "Ada", { fleet: "another" })],
+])("a secret of the tenant's name that is %s stalls the tenant", ([, found]) => {
+  const secrets = [{ name: `tenant-${ADA}`, enabled: true, entry: found, changedAt: NOW }]
+  for (const databases of [[], [isAt("products-Ada", ADA)]])
+    expect(planned(desired(ada), { databases, secrets })).toEqual(["Ada: SecretTaken"])
+})
+
+test("databases and secrets that carry no sign of this fleet are left alone, whatever they are called", () => {
+  const databases = [
+    isAt("products-Zed", null),
+    isAt(retiredDatabaseName(BOB), null),
+    isAt("neondb", null),
+    { name: "products-Far", marker: { fleet: "another", tenant: CLEO } },
+  ]
+  const secrets = [
+    { name: "database-password", enabled: true, entry: undefined, changedAt: NOW },
+    secretOf(entry(CLEO, "Far", { fleet: "another" })),
+  ]
+  expect(planned(desired(), { databases, secrets })).toEqual([])
+})
+
+test("retired within the grace period: kept; after it: dropped, its roles and entry with it", () => {
+  const databases = [isAt(retiredDatabaseName(ADA), ADA)]
+  const see = (days: number) =>
+    planned(desired(), { databases, secrets: [secretOf(retired(ADA, "Ada", days))] })
+  expect(see(29)).toEqual([])
+  expect(see(30)).toEqual(["purge Ada: drop drop-roles forget"])
+})
+
+test("the grace period is over, and on the shelf is something that is not the tenant's: it stays", () => {
+  const databases = [isAt(retiredDatabaseName(ADA), null)]
+  const secrets = [secretOf(retired(ADA, "Ada", 31))]
+  expect(planned(desired(), { databases, secrets })).toEqual(["purge Ada: drop-roles forget"])
+})
+
+test("tenants that a faulty file names are left as they are", () => {
+  const wanted = { ...desired(), held: new Set([ADA]) }
+  const databases = [isAt("products-Ada", ADA)]
+  expect(planned(wanted, { databases, secrets: [] })).toEqual([])
+  expect(planned(wanted, { databases, secrets: [secretOf(entry(ADA, "Ada"))] })).toEqual([])
+})
+
+test.fails("one marker on two databases: a person decides which it is, in whatever order they are listed", () => {
+  const copies = [isAt("products-Ada", ADA), isAt("products-Copy", ADA)]
+  const secrets = [secretOf(entry(ADA, "Ada"))]
+  const see = (databases: Observed["databases"]) => planned(desired(ada), { databases, secrets })
+  expect(see(copies)).toEqual(see(copies.toReversed()))
+})
+
+test.fails("a reservation whose name a stranger took is no trap: another name is the way out", () => {
+  const databases = [isAt("products-Ada", null)]
+  const secrets = [secretOf(entry(ADA, "Ada", { state: "reserved", schema: "none" }))]
+  expect(planned(desired({ id: ADA, name: "Bob" }), { databases, secrets })).toEqual([
+    "create Bob: reserve create secure migrate credential publish",
+  ])
+})

@@ -1,0 +1,153 @@
+import fc from "fast-check"
+import { expect, test } from "vitest"
+import { type Action, type Change, diff } from "../../reconciler/plan.ts"
+import { restrain } from "../../reconciler/policy.ts"
+import { secretName } from "../../reconciler/tenant.ts"
+import { begin, edit, type Episode, foreign, history, type Life, live, loss, tampering } from "./histories.ts"
+import { converge, desiredOf, observeLists, observeMarkers, type Rules, RULES } from "./passes.ts"
+import { blockedBy, faultsOf, faultsOfBlocked } from "./verdict.ts"
+
+const RUNS = { numRuns: 2000 }
+
+/** Lives through the episodes, then lets at most three undisturbed passes finish. */
+function finish(episodes: readonly Episode[], rules: Rules = RULES): Life & { passes: number } {
+  const { world, files } = live(begin(), episodes, rules)
+  return { world, files, passes: converge(world, files, rules) }
+}
+
+const expectFinished = (episodes: readonly Episode[]) => {
+  const { world, files, passes } = finish(episodes)
+  expect(faultsOf(world, files)).toEqual([])
+  expect(passes).toBeLessThanOrEqual(3)
+}
+
+test("wherever passes are cut short, three more finish: every tenant has its own data, nothing is left over", () => {
+  fc.assert(fc.property(history(edit), expectFinished), RUNS)
+})
+
+test("the same when secrets, or the vault with all of them, are lost", () => {
+  fc.assert(fc.property(history(edit, edit, loss), expectFinished), RUNS)
+})
+
+test("the same when entries are edited by hand", () => {
+  fc.assert(fc.property(history(edit, edit, tampering), expectFinished), RUNS)
+})
+
+test("a stranger's database keeps its name and its data; who wants that name waits, and is served meanwhile", () => {
+  fc.assert(
+    fc.property(history(edit, edit, foreign), (episodes) => {
+      const { world, files, passes } = finish(episodes)
+      const blocked = blockedBy(world, files)
+      const others = { ...files, tenants: files.tenants.filter(({ id }) => !blocked.has(id)), held: blocked }
+      expect(passes).toBeLessThanOrEqual(3)
+      expect(faultsOf(world, others)).toEqual([])
+      expect(faultsOfBlocked(world, blocked)).toEqual([])
+      for (const { owner, schema } of world.databases.values())
+        expect(owner === "foreign").toBe(schema === "theirs")
+    }),
+    RUNS,
+  )
+})
+
+test("the order of what is listed and declared does not change the plan", () => {
+  const any = history(edit, edit, loss, tampering, foreign)
+  fc.assert(
+    fc.property(any, fc.infiniteStream(fc.double({ min: 0, max: 1 })), (episodes, chance) => {
+      const shuffled = <T>(list: readonly T[]) =>
+        list
+          .map((item) => ({ item, rank: chance.next().value as number }))
+          .sort((a, b) => a.rank - b.rank)
+          .map(({ item }) => item)
+      const { world, files } = live(begin(), episodes)
+      const desired = desiredOf(world, files)
+      for (const { databases, secrets } of [observeLists(world), observeMarkers(world)]) {
+        const other = { databases: shuffled(databases), secrets: shuffled(secrets) }
+        const again = { ...desired, tenants: shuffled(desired.tenants) }
+        expect(diff(again, other, world.now)).toEqual(diff(desired, { databases, secrets }, world.now))
+      }
+    }),
+    RUNS,
+  )
+})
+
+test("a ledger that is lost altogether comes back from the markers, and every database with it", () => {
+  fc.assert(
+    fc.property(history(edit), fc.boolean(), (episodes, soft) => {
+      const { world, files } = finish(episodes)
+      const before = new Map([...world.databases].map(([name, { data }]) => [name, data]))
+      if (soft) for (const [name, secret] of world.secrets) world.deletedSecrets.set(name, secret)
+      world.secrets.clear()
+      world.now += 1000
+      converge(world, files)
+      expect(new Map([...world.databases].map(([name, { data }]) => [name, data]))).toEqual(before)
+      expect(faultsOf(world, files)).toEqual([])
+      for (const { tags } of world.secrets.values()) {
+        if (tags["state"] === "retired") expect(Date.parse(tags["retired-at"]!)).toBe(world.now)
+      }
+    }),
+    RUNS,
+  )
+})
+
+/** The properties can fail: rules that are broken on purpose are found out. */
+const isFoundOut = (rules: Rules, events = history(edit)) =>
+  fc.check(
+    fc.property(events, (episodes) => {
+      const { world, files } = finish(episodes, rules)
+      return faultsOf(world, files).length === 0
+    }),
+    RUNS,
+  ).failed
+
+const withChanges = (change: (one: Change) => Change): Rules => ({
+  restrain,
+  diff: (...input) => {
+    const { changes, stalls } = diff(...input)
+    return { changes: changes.map(change), stalls }
+  },
+})
+
+test("control: without a way out of cycles, names wait for each other for ever", () => {
+  const rules = withChanges((change) => {
+    const renames = change.actions.filter((action) => action.kind === "rename")
+    const [first, last] = [renames[0]!, renames.at(-1)!]
+    const actions = change.actions.flatMap((action): Action[] => {
+      if (action === first) return [{ ...first, to: last.to }]
+      return action === last ? [] : [action]
+    })
+    return { ...change, actions }
+  })
+  expect(isFoundOut(rules)).toBe(true)
+})
+
+test("control: a ledger that says done before the logins are open leaves a tenant outside", () => {
+  const rules = withChanges((change) => {
+    const done = change.actions.findLast((action) => action.kind === "publish")
+    if (change.kind !== "rename" || !done) return change
+    const actions = change.actions.flatMap((action): Action[] =>
+      action.kind === "rename" ? [action, { kind: "record", entry: done.entry }] : [action],
+    )
+    return { ...change, actions }
+  })
+  expect(isFoundOut(rules)).toBe(true)
+})
+
+test("control: by names alone, without markers, tenants get each other's data", () => {
+  const blind: Rules = {
+    restrain,
+    diff: (desired, { databases, secrets }, now) =>
+      diff(desired, { secrets, databases: databases.map(({ name }) => ({ name, marker: undefined })) }, now),
+  }
+  expect(isFoundOut(blind)).toBe(true)
+})
+
+test("control: a ledger that forgets a tenant's database gets it made anew", () => {
+  const forgetful: Rules = {
+    restrain,
+    diff: (desired, { databases, secrets }, now) => {
+      const known = secrets.filter(({ name }) => name !== secretName(desired.tenants[0]!.id))
+      return diff(desired, { databases, secrets: known }, now)
+    },
+  }
+  expect(isFoundOut(forgetful)).toBe(true)
+})

@@ -1,0 +1,250 @@
+/** The systems as values: what Neon, Postgres and the vault would be after each action, and what would refuse it. */
+import { TerminalError, TransientError } from "../../reconciler/errors.ts"
+import { type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
+import type { Action, Change } from "../../reconciler/plan.ts"
+import { loginRole, type Marker, secretName, Slot, type TenantId } from "../../reconciler/tenant.ts"
+
+export const FLEET = "sample"
+export const CELL = "cell-1"
+
+/** Whose database it is in truth, whatever its marker or name says; nobody's while it is new, empty and unmarked. */
+type Owner = TenantId | "nobody" | "foreign"
+
+export type SimulatedDatabase = {
+  marker: Marker | null
+  /** What is in it; no two databases ever hold the same. */
+  readonly data: string
+  owner: Owner
+  schema: string
+  seeds: string[]
+}
+
+/** The connection string as its parts; passwords are numbers, none is given twice. */
+export type Credential = { database: string; role: string; password: number }
+
+export type SimulatedSecret = {
+  enabled: boolean
+  tags: Record<string, string>
+  value: Credential | "reserved" | "foreign"
+}
+
+export type SimulatedWorld = {
+  databases: Map<string, SimulatedDatabase>
+  roles: Map<string, { login: boolean; password: number }>
+  secrets: Map<string, SimulatedSecret>
+  deletedSecrets: Map<string, SimulatedSecret>
+  /** Passwords that a reader of the vault has seen: whoever has one may be connected while its role may log in. */
+  known: Set<number>
+  /** The newest schema. */
+  version: string
+  now: number
+  gracePeriod: number
+  /** Counts up, for whatever must be fresh. */
+  fresh: number
+  /** What must never happen and did, in words. */
+  harm: string[]
+}
+
+export const emptyWorld = (): SimulatedWorld => ({
+  databases: new Map(),
+  roles: new Map(),
+  secrets: new Map(),
+  deletedSecrets: new Map(),
+  known: new Set(),
+  version: "0001:aa",
+  now: Date.parse("2027-01-01T00:00:00Z"),
+  gracePeriod: 30 * 86_400_000,
+  fresh: 1,
+  harm: [],
+})
+
+export const addForeignDatabase = (world: SimulatedWorld, name: string, marker: Marker | null): void => {
+  const data = `data-${world.fresh++}`
+  world.databases.set(name, { marker, data, owner: "foreign", schema: "theirs", seeds: [] })
+}
+
+/** What a change carries from one of its actions to the next. */
+export type Carried = { credential?: { role: string; password: number } }
+
+/** Does one action as apply.ts does; throws as the real systems do, and notes harm. */
+export function perform(world: SimulatedWorld, action: Action, { tenant }: Change, carried: Carried): void {
+  switch (action.kind) {
+    case "reserve":
+      setSecret(world, action.entry, "reserved", false)
+      break
+    case "create":
+      if (world.databases.has(action.database)) throw new TerminalError("NameTaken", action.database)
+      world.databases.set(action.database, {
+        marker: null,
+        data: `data-${world.fresh++}`,
+        owner: "nobody",
+        schema: "none",
+        seeds: [],
+      })
+      break
+    case "secure":
+      secure(world, action.database, tenant)
+      break
+    case "migrate":
+      databaseOf(world, action.database, tenant, "migrated").schema = world.version
+      break
+    case "seed": {
+      const { seeds } = databaseOf(world, action.database, tenant, "seeded")
+      if (!seeds.includes(action.seed)) seeds.push(action.seed)
+      break
+    }
+    case "credential": {
+      const role = loginRole(tenant, action.slot)
+      const password = world.fresh++
+      roleOf(world, role)
+      world.roles.set(role, { login: true, password })
+      carried.credential = { role, password }
+      break
+    }
+    case "publish": {
+      const login = action.credential === "new" ? carried.credential! : readValue(world, action.entry.id)
+      setSecret(world, action.entry, { ...login, database: action.database }, true)
+      world.known.add(login.password)
+      break
+    }
+    case "record":
+      tagSecret(world, action.entry, true)
+      break
+    case "unpublish":
+      tagSecret(world, action.entry, false)
+      break
+    case "close":
+      if (world.databases.has(action.database)) databaseOf(world, action.database, tenant, "closed")
+      for (const slot of Slot.options) roleOf(world, loginRole(tenant, slot)).login = false
+      break
+    case "open":
+      roleOf(world, loginRole(tenant, action.slot)).login = true
+      break
+    case "rename":
+      rename(world, action.from, action.to, tenant)
+      break
+    case "drop":
+      drop(world, action.database, tenant)
+      break
+    case "drop-roles":
+      if (world.databases.values().some(({ marker }) => marker?.tenant === tenant && marker.fleet === FLEET))
+        throw new TerminalError("SqlRejected", "objects depend on the role (2BP01)")
+      for (const slot of Slot.options) world.roles.delete(loginRole(tenant, slot))
+      break
+    case "forget": {
+      const secret = world.secrets.get(secretName(tenant))
+      if (secret) world.deletedSecrets.set(secretName(tenant), secret)
+      if (secret) touch(world, tenant, secret, "deleted")
+      world.secrets.delete(secretName(tenant))
+      break
+    }
+  }
+  lookForHarm(world)
+}
+
+function databaseOf(world: SimulatedWorld, name: string, tenant: TenantId, deed: string): SimulatedDatabase {
+  const database = world.databases.get(name)
+  if (!database) throw new TransientError("PostgresUnavailable", `database ${name} does not exist (3D000)`)
+  if (database.owner !== tenant && database.owner !== "nobody")
+    world.harm.push(`${name} of ${database.owner} was ${deed} for ${tenant}`)
+  return database
+}
+
+function roleOf(world: SimulatedWorld, name: string): { login: boolean; password: number } {
+  const role = world.roles.get(name)
+  if (!role) throw new TerminalError("SqlRejected", `role ${name} does not exist (42704)`)
+  return role
+}
+
+function secure(world: SimulatedWorld, name: string, tenant: TenantId): void {
+  const found = world.databases.get(name)
+  const isOurs = found?.marker?.fleet === FLEET && found.marker.tenant === tenant
+  const isUsed = found?.schema !== "none"
+  if (found && (found.marker ? !isOurs : isUsed)) throw new TerminalError("NameTaken", name)
+  Object.assign(databaseOf(world, name, tenant, "secured"), {
+    owner: tenant,
+    marker: { fleet: FLEET, tenant },
+  })
+  for (const slot of Slot.options) {
+    const role = loginRole(tenant, slot)
+    if (!world.roles.has(role)) world.roles.set(role, { login: false, password: 0 })
+  }
+}
+
+/** Who may be on a database: whoever knows the password of a login that may connect to it. */
+const hasSessions = (world: SimulatedWorld, { marker }: SimulatedDatabase): boolean =>
+  marker !== null &&
+  Slot.options
+    .map((slot) => world.roles.get(loginRole(marker.tenant, slot)))
+    .some((role) => role?.login && world.known.has(role.password))
+
+function rename(world: SimulatedWorld, from: string, to: string, tenant: TenantId): void {
+  if (!world.databases.has(from) && world.databases.has(to)) return
+  const database = databaseOf(world, from, tenant, "renamed")
+  if (world.databases.has(to)) throw new TerminalError("NameTaken", `database ${to} exists (42P04)`)
+  if (hasSessions(world, database)) throw new TransientError("NeonRejected", `${from} is in use (55006)`)
+  world.databases.delete(from)
+  world.databases.set(to, database)
+}
+
+function drop(world: SimulatedWorld, name: string, tenant: TenantId): void {
+  const found = world.databases.get(name)
+  if (found?.marker?.fleet !== FLEET || found.marker.tenant !== tenant)
+    throw new TerminalError("MarkerMissing", name)
+  const retiredAt = world.secrets.get(secretName(tenant))?.tags["retired-at"] ?? ""
+  const age = world.now - Date.parse(retiredAt)
+  if (!(age >= world.gracePeriod)) world.harm.push(`${name} was dropped ${age} ms after its retirement`)
+  databaseOf(world, name, tenant, "dropped")
+  world.databases.delete(name)
+}
+
+const touch = (world: SimulatedWorld, tenant: TenantId, { tags }: SimulatedSecret, deed: string) => {
+  if (tags["fleet"] !== FLEET) world.harm.push(`the foreign secret ${secretName(tenant)} was ${deed}`)
+}
+
+function setSecret(
+  world: SimulatedWorld,
+  entry: LedgerEntry,
+  value: SimulatedSecret["value"],
+  enabled: boolean,
+): void {
+  const name = secretName(entry.id)
+  const found = world.secrets.get(name)
+  if (found) touch(world, entry.id, found, "overwritten")
+  world.deletedSecrets.delete(name)
+  world.secrets.set(name, { enabled, tags: toTags(entry), value })
+}
+
+function tagSecret(world: SimulatedWorld, entry: LedgerEntry, enabled: boolean): void {
+  const found = world.secrets.get(secretName(entry.id))
+  if (!found) throw new TerminalError("VaultRejected", "404 SecretNotFound")
+  touch(world, entry.id, found, "tagged")
+  world.secrets.set(secretName(entry.id), { ...found, enabled, tags: toTags(entry) })
+}
+
+function readValue(world: SimulatedWorld, id: TenantId): Credential {
+  const secret = world.secrets.get(secretName(id))
+  if (!secret?.enabled) throw new TransientError("VaultForbidden", "403 SecretDisabled")
+  if (typeof secret.value === "string") throw new TransientError("Unexpected", "no connection string")
+  return secret.value
+}
+
+/** The database that whoever reads this secret now gets to; undefined where nothing lets them in. */
+export function served(world: SimulatedWorld, id: TenantId): SimulatedDatabase | undefined {
+  const secret = world.secrets.get(secretName(id))
+  if (!secret?.enabled || typeof secret.value === "string") return undefined
+  const { database, role, password } = secret.value
+  const login = world.roles.get(role)
+  const found = world.databases.get(database)
+  const mayConnect = found?.marker?.fleet === FLEET && found.marker.tenant === id
+  return login?.login && login.password === password && mayConnect ? found : undefined
+}
+
+function lookForHarm(world: SimulatedWorld): void {
+  for (const name of world.secrets.keys()) {
+    const id = name.replace(/^tenant-/, "") as TenantId
+    const database = served(world, id)
+    if (database && database.owner !== id) world.harm.push(`${id} is served the data of ${database.owner}`)
+    if (database?.schema === "none") world.harm.push(`${id} is served a database without a schema`)
+  }
+}

@@ -1,0 +1,147 @@
+/** Whether a simulated world is what the files declare: one line for each thing that is not. */
+import { isDeepStrictEqual } from "node:util"
+import { fromTags, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
+import { diff } from "../../reconciler/plan.ts"
+import {
+  databaseName,
+  loginRole,
+  retiredDatabaseName,
+  secretName,
+  type TenantId,
+} from "../../reconciler/tenant.ts"
+import { desiredOf, type Files, observeLists, observeMarkers } from "./passes.ts"
+import { CELL, FLEET, served, type SimulatedWorld } from "./simulation.ts"
+
+/**
+ * Tenants whose wanted name is not to be had: a stranger's database has it, or a tenant's that is itself in that
+ * position.
+ */
+export function blockedBy(world: SimulatedWorld, { tenants }: Files): Set<TenantId> {
+  const blocked = new Set<TenantId | string>(["foreign"])
+  for (let size = 0; size !== blocked.size;) {
+    size = blocked.size
+    for (const { id, name } of tenants) {
+      const holder = holderOf(world, databaseName(name))
+      if (holder && holder !== id && blocked.has(holder)) blocked.add(id)
+    }
+  }
+  blocked.delete("foreign")
+  return blocked as Set<TenantId>
+}
+
+/** Whose a database is, or, while it is nobody's yet, who has announced it. */
+function holderOf(world: SimulatedWorld, database: string): string | undefined {
+  const owner = world.databases.get(database)?.owner
+  if (owner !== "nobody") return owner
+  const reservation = [...world.secrets].find(
+    ([, { tags }]) => tags["state"] === "reserved" && tags["database"] === database,
+  )
+  return reservation?.[0].slice("tenant-".length)
+}
+
+/** What is wrong with tenants that must wait for a name: whoever was served before is served still. */
+export function faultsOfBlocked(world: SimulatedWorld, blocked: ReadonlySet<TenantId>): string[] {
+  return [...blocked].flatMap((id) => {
+    const own = [...world.databases.values()].find(({ owner }) => owner === id)
+    const isActive = entryOf(world, id)?.state === "active"
+    return isActive && (!own || served(world, id) !== own) ? [`${id} waits for a name and is not served`] : []
+  })
+}
+
+/** Harm that was done on the way, and every difference between the world and the files; none in a good world. */
+export function faultsOf(world: SimulatedWorld, files: Files): string[] {
+  const desired = new Set(files.tenants.map(({ id }) => id)).union(files.held)
+  return [
+    ...world.harm,
+    ...files.tenants.flatMap((tenant) => faultsOfServed(world, tenant)),
+    ...[...ownersOf(world)].filter((id) => !desired.has(id)).flatMap((id) => faultsOfRetired(world, id)),
+    ...leftovers(world, desired),
+    ...restless(world, files),
+  ]
+}
+
+const ownersOf = (world: SimulatedWorld): Set<TenantId> =>
+  new Set(
+    [...world.databases.values()].flatMap(({ owner }) =>
+      owner === "foreign" || owner === "nobody" ? [] : [owner],
+    ),
+  )
+
+const entryOf = (world: SimulatedWorld, id: TenantId): LedgerEntry | undefined =>
+  fromTags(secretName(id), world.secrets.get(secretName(id))?.tags)
+
+const isOpen = (world: SimulatedWorld, id: TenantId, slot: "a" | "b") =>
+  world.roles.get(loginRole(id, slot))?.login ?? false
+
+function faultsOfServed(world: SimulatedWorld, tenant: Files["tenants"][number]): string[] {
+  const { id, name, seed } = tenant
+  const database = world.databases.get(databaseName(name))
+  if (database?.owner !== id) return [`${name}: its database is ${database?.owner ?? "away"}`]
+  const expected: LedgerEntry = {
+    id,
+    fleet: FLEET,
+    name,
+    cell: CELL,
+    database: databaseName(name),
+    state: "active",
+    schema: world.version,
+    slot: "a",
+  }
+  const faults = {
+    "is not served": served(world, id) !== database,
+    "has a second login open": isOpen(world, id, "b"),
+    "has an old schema": database.schema !== world.version,
+    "has not its seed": seed !== undefined && !database.seeds.includes(seed),
+    [`has the entry ${JSON.stringify(entryOf(world, id))}`]: !isDeepStrictEqual(
+      toTags(expected),
+      world.secrets.get(secretName(id))?.tags,
+    ),
+  }
+  return linesOf(name, faults)
+}
+
+function faultsOfRetired(world: SimulatedWorld, id: TenantId): string[] {
+  const entry = entryOf(world, id)
+  const faults = {
+    "is not on its shelf": world.databases.get(retiredDatabaseName(id))?.owner !== id,
+    "may log in": isOpen(world, id, "a") || isOpen(world, id, "b"),
+    "can be read": world.secrets.get(secretName(id))?.enabled,
+    [`has the entry ${JSON.stringify(entry)}`]: entry?.state !== "retired" || !entry.retiredAt,
+  }
+  return linesOf(id, faults)
+}
+
+/** What belongs to nobody any more, and whoever has more than one database. */
+function leftovers(world: SimulatedWorld, desired: ReadonlySet<TenantId>): string[] {
+  const owners = ownersOf(world)
+  const isKnown = (id: string) => desired.has(id as TenantId) || owners.has(id as TenantId)
+  const owned = [...world.databases.values()]
+    .map(({ owner }) => owner)
+    .filter((owner) => owner !== "foreign" && owner !== "nobody")
+  return [
+    ...[...world.databases]
+      .filter(([name, { owner }]) => owner === "nobody" && !isKnown(holderOf(world, name) ?? ""))
+      .map(([name]) => `left: ${name}`),
+    ...owned.filter((owner, n) => owned.indexOf(owner) !== n).map((owner) => `${owner} has two databases`),
+    ...[...world.roles.keys()]
+      .filter((role) => !isKnown(role.slice("tenant_".length, -2)))
+      .map((role) => `left: ${role}`),
+    ...[...world.secrets]
+      .filter(([name, { tags }]) => tags["fleet"] === FLEET && !isKnown(name.slice("tenant-".length)))
+      .map(([name]) => `left: ${name}`),
+  ]
+}
+
+/** A world that is as declared gives nothing to do, whether markers were read or not. */
+function restless(world: SimulatedWorld, files: Files): string[] {
+  return [observeLists(world), observeMarkers(world)].flatMap((observed) => {
+    const { changes, stalls } = diff(desiredOf(world, files), observed, world.now)
+    return [
+      ...changes.map(({ kind, name }) => `still to do: ${kind} ${name}`),
+      ...stalls.map(({ reason, name }) => `stalled: ${name} ${reason}`),
+    ]
+  })
+}
+
+const linesOf = (who: string, faults: Record<string, boolean | undefined>): string[] =>
+  Object.entries(faults).flatMap(([what, isSo]) => (isSo ? [`${who} ${what}`] : []))

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config"
+
+const report = process.env["TEST_REPORT"]
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Real processes and a real Postgres, on machines of two slow cores.
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
+  },
+})
