@@ -7,9 +7,10 @@ import type { Databases } from "./databases.ts"
 import { forLog } from "./failures.ts"
 import { health, type Readiness } from "./health.ts"
 import { MAX_BODY } from "./input.ts"
+import { perform } from "./perform.ts"
 import { describeProblem, Problem, PROBLEMS, sendProblem } from "./problems.ts"
 import { products } from "./products.ts"
-import { methodNotAllowed } from "./routes.ts"
+import { methodNotAllowed, mount } from "./routes.ts"
 import { tenancy } from "./tenancy.ts"
 import { users } from "./users.ts"
 
@@ -34,8 +35,8 @@ export function createApp({ tenantHeader, databases, readiness, log }: AppDepend
     next()
   })
   app.use(health(readiness), problemPages())
-  const withTenant = tenancy({ header: tenantHeader, databases })
-  app.use(products(withTenant), carts(withTenant), users(withTenant))
+  const admit = tenancy({ header: tenantHeader, databases })
+  app.use(mount([...products, ...carts, ...users], (operation) => perform(operation, admit)))
   app.use((request) => {
     throw new Problem("route-not-found", `there is nothing at ${request.path.slice(0, 200)}`)
   })

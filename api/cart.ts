@@ -1,8 +1,18 @@
 /** A cart in the database: what its statements promise. Totals are computed in SQL, by the prices of the moment. */
+import { z } from "zod"
+import { digestTag } from "./etag.ts"
+import { Id } from "./input.ts"
 import type { Query, Statement } from "./transaction.ts"
 
-type CartItem = { productId: number; name: string; price: number; quantity: number; lineTotal: number }
-export type Cart = { id: number; userId: number; items: CartItem[]; total: number }
+const CartItem = z.strictObject({
+  productId: Id,
+  name: z.string(),
+  price: z.number(),
+  quantity: z.int(),
+  lineTotal: z.number(),
+})
+export const Cart = z.strictObject({ id: Id, userId: Id, items: z.array(CartItem), total: z.number() })
+export type Cart = z.infer<typeof Cart>
 
 /** What one line, and one cart, holds at most: with these a cart's answer has a bounded size. */
 export const MAX_QUANTITY = 999
@@ -55,6 +65,12 @@ const REMOVE_ITEM = sql(
 
 export const getCart = async (query: Query, cart: number): Promise<Cart | undefined> =>
   (await query<Cart>(GET, [cart]))[0]
+
+/** The cart's ETag; nobody changes the cart before this transaction ends, though a product's price may change. */
+export async function lockCart(query: Query, cart: number): Promise<string | undefined> {
+  if ((await query(LOCK, [cart])).length === 0) return undefined
+  return digestTag(await getCart(query, cart))
+}
 
 /** The new, empty cart; undefined where there is no such user. */
 export async function createCart(query: Query, user: number): Promise<Cart | undefined> {

@@ -1,22 +1,23 @@
 /** Users' carts. */
-import { Router } from "express"
 import { z } from "zod"
 import {
   addItem,
-  type Cart,
+  Cart,
   createCart,
   deleteCart,
   getCart,
+  lockCart,
   MAX_LINES,
   MAX_QUANTITY,
   type Refusal,
   removeItem,
   setItem,
 } from "./cart.ts"
-import { Id, readBody, readId } from "./input.ts"
+import { digestTag } from "./etag.ts"
+import { Id } from "./input.ts"
+import { type Input, type Operation, operation, type Outcome } from "./operation.ts"
 import { Problem } from "./problems.ts"
-import { methodNotAllowed } from "./routes.ts"
-import type { WithTenant } from "./tenancy.ts"
+import type { Query } from "./transaction.ts"
 
 const Quantity = z
   .int({ error: "must be a whole number" })
@@ -28,88 +29,109 @@ const NewItem = z.strictObject({ productId: Id, quantity: Quantity })
 const ItemChange = z.strictObject({ quantity: Quantity })
 
 const noCart = (cart: number) => new Problem("cart-not-found", `there is no cart ${cart}`)
+const shown = (cart: Cart): Outcome => ({ status: 200, body: cart, etag: digestTag(cart) })
 
-function granted(answer: Cart | Refusal, cart: number, product: number): Cart {
+function outcomeOf(answer: Cart | Refusal, cart: number, product: number): Outcome {
   switch (answer) {
     case "no cart":
-      throw noCart(cart)
+      return noCart(cart)
     case "no product":
-      throw new Problem("unknown-product", `there is no product ${product}`)
+      return new Problem("unknown-product", `there is no product ${product}`)
     case "no item":
-      throw new Problem("cart-item-not-found", `product ${product} is not in cart ${cart}`)
+      return new Problem("cart-item-not-found", `product ${product} is not in cart ${cart}`)
     case "too many":
-      throw new Problem("quantity-too-large", `a cart holds at most ${MAX_QUANTITY} of one product`)
+      return new Problem("quantity-too-large", `a cart holds at most ${MAX_QUANTITY} of one product`)
     case "full":
-      throw new Problem("cart-full", `a cart holds at most ${MAX_LINES} different products`)
+      return new Problem("cart-full", `a cart holds at most ${MAX_LINES} different products`)
   }
-  return answer
+  return shown(answer)
 }
 
-/** The routes under /carts. */
-export function carts(withTenant: WithTenant): Router {
-  const router = Router()
-  router
-    .route("/carts")
-    .post(
-      withTenant(async (database, request, response) => {
-        const { userId } = await readBody(request, response, NewCart)
-        const cart = await database.write((query) => createCart(query, userId))
-        if (!cart) throw new Problem("unknown-user", `there is no user ${userId}`)
-        response.status(201).location(`/carts/${cart.id}`).json(cart)
-      }),
-    )
-    .all(methodNotAllowed("POST"))
-
-  router
-    .route("/carts/:id")
-    .get(
-      withTenant(async (database, request, response) => {
-        const id = readId(request, "id", "cart-not-found")
-        const cart = await database.read((query) => getCart(query, id))
-        if (!cart) throw noCart(id)
-        response.json(cart)
-      }),
-    )
-    .delete(
-      withTenant(async (database, request, response) => {
-        const id = readId(request, "id", "cart-not-found")
-        if (!(await database.write((query) => deleteCart(query, id)))) throw noCart(id)
-        response.status(204).end()
-      }),
-    )
-    .all(methodNotAllowed("GET, HEAD, DELETE"))
-
-  router
-    .route("/carts/:id/items")
-    .post(
-      withTenant(async (database, request, response) => {
-        const id = readId(request, "id", "cart-not-found")
-        const { productId, quantity } = await readBody(request, response, NewItem)
-        const answer = await database.write((query) => addItem(query, id, productId, quantity))
-        response.json(granted(answer, id, productId))
-      }),
-    )
-    .all(methodNotAllowed("POST"))
-
-  const setQuantity = withTenant(async (database, request, response) => {
-    const id = readId(request, "id", "cart-not-found")
-    const product = readId(request, "productId", "cart-item-not-found")
-    const { quantity } = await readBody(request, response, ItemChange)
-    const answer = await database.write((query) => setItem(query, id, product, quantity))
-    response.json(granted(answer, id, product))
-  })
-  router
-    .route("/carts/:id/items/:productId")
-    .put(setQuantity)
-    .patch(setQuantity)
-    .delete(
-      withTenant(async (database, request, response) => {
-        const id = readId(request, "id", "cart-not-found")
-        const product = readId(request, "productId", "cart-item-not-found")
-        const answer = await database.write((query) => removeItem(query, id, product))
-        response.json(granted(answer, id, product))
-      }),
-    )
-    .all(methodNotAllowed("PUT, PATCH, DELETE"))
-  return router
+const current = (query: Query, { id }: { id: number }) => lockCart(query, id)
+const one = { path: "/carts/{id}", ids: { id: "cart-not-found" as const }, current }
+const item = {
+  path: "/carts/{id}/items/{productId}",
+  ids: { id: "cart-not-found" as const, productId: "cart-item-not-found" as const },
+  current,
+  answer: { status: 200 as const, schema: Cart },
 }
+
+const setQuantity = async (
+  query: Query,
+  { ids, body }: Input<"id" | "productId", undefined, z.infer<typeof ItemChange>>,
+): Promise<Outcome> =>
+  outcomeOf(await setItem(query, ids.id, ids.productId, body.quantity), ids.id, ids.productId)
+
+/** The operations under /carts. */
+export const carts: Operation[] = [
+  operation({
+    method: "post",
+    path: "/carts",
+    name: "createCart",
+    summary: "Makes an empty cart for a user.",
+    body: NewCart,
+    answer: { status: 201, schema: Cart },
+    problems: ["unknown-user"],
+    run: async (query, { body: { userId } }) => {
+      const cart = await createCart(query, userId)
+      if (!cart) return new Problem("unknown-user", `there is no user ${userId}`)
+      return { status: 201, body: cart, etag: digestTag(cart), location: `/carts/${cart.id}` }
+    },
+  }),
+  operation({
+    ...one,
+    method: "get",
+    name: "getCart",
+    summary: "Shows a cart with its totals, by the prices of the moment.",
+    answer: { status: 200, schema: Cart },
+    run: async (query, { ids: { id } }) => {
+      const cart = await getCart(query, id)
+      return cart ? shown(cart) : noCart(id)
+    },
+  }),
+  operation({
+    ...one,
+    method: "delete",
+    name: "deleteCart",
+    summary: "Deletes a cart with what is in it.",
+    answer: { status: 204 },
+    run: async (query, { ids: { id } }) => ((await deleteCart(query, id)) ? { status: 204 } : noCart(id)),
+  }),
+  operation({
+    method: "post",
+    path: "/carts/{id}/items",
+    name: "addCartItem",
+    summary: "Adds to what the cart holds of a product.",
+    ids: { id: "cart-not-found" },
+    current,
+    body: NewItem,
+    answer: { status: 200, schema: Cart },
+    problems: ["unknown-product", "quantity-too-large", "cart-full"],
+    run: async (query, { ids: { id }, body: { productId, quantity } }) =>
+      outcomeOf(await addItem(query, id, productId, quantity), id, productId),
+  }),
+  operation({
+    ...item,
+    method: "put",
+    name: "setCartItem",
+    summary: "Makes the quantity of what the cart holds exactly this.",
+    body: ItemChange,
+    run: setQuantity,
+  }),
+  operation({
+    ...item,
+    method: "patch",
+    name: "changeCartItem",
+    summary: "The same as PUT.",
+    body: ItemChange,
+    run: setQuantity,
+  }),
+  operation({
+    ...item,
+    method: "delete",
+    name: "removeCartItem",
+    summary: "Takes a product out of the cart.",
+    run: async (query, { ids: { id, productId } }) =>
+      outcomeOf(await removeItem(query, id, productId), id, productId),
+  }),
+]

@@ -88,31 +88,7 @@ export const text = (min: number, max: number) =>
       error: "must be well-formed text without NUL",
     })
 
-/** A row's id in a body. */
+/** A row's id in JSON. */
 export const Id = z
   .int({ error: "must be a positive whole number" })
   .positive({ error: "must be a positive whole number" })
-
-const wholeNumber = /^[1-9]\d{0,15}$/
-
-/** The query of a list in pages: `after` is the `next` of the page before. */
-export const Page = z.strictObject({
-  limit: z
-    .string({ error: "must be given once" })
-    .regex(/^(?:[1-9]\d?|100)$/, { error: "must be a whole number from 1 to 100" })
-    .transform(Number)
-    .default(50),
-  after: z
-    .string({ error: "must be given once" })
-    .regex(wholeNumber, { error: "must be the next of an earlier page" })
-    .transform(Number)
-    .refine(Number.isSafeInteger, { error: "must be the next of an earlier page" })
-    .default(0),
-})
-
-/** A page from up to `limit + 1` rows in the order of their ids; the surplus row shows that there is more. */
-export function toPage<Row extends { id: number }>(rows: Row[], limit: number) {
-  const items = rows.slice(0, limit)
-  const last = items.at(-1)
-  return { items, next: rows.length > limit && last ? String(last.id) : null }
-}

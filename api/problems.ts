@@ -28,6 +28,10 @@ export const PROBLEMS = {
   "cart-not-found": [404, "No such cart", "Check the cart's id."],
   "cart-item-not-found": [404, "Product is not in the cart", "Add the product first."],
   "product-in-use": [409, "Product is in carts", "Take the product out of these carts first."],
+  "user-in-use": [409, "User has carts", "Delete these carts first."],
+  "email-taken": [409, "Address belongs to another user", "Use another address, or change that user."],
+  "changed-meanwhile": [412, "Changed meanwhile", "Read it again; its ETag is in the header."],
+  "idempotency-key-reused": [422, "Idempotency-Key belongs to another request", "Use a new key."],
   "unknown-user": [422, "User does not exist", "Name a user of this tenant."],
   "unknown-product": [422, "Product does not exist", "Name a product of this tenant."],
   "cart-full": [422, "Cart is full", "Take something out, or use another cart."],
@@ -37,31 +41,37 @@ export const PROBLEMS = {
 } as const satisfies Record<string, readonly [status: number, title: string, remedy: string]>
 export type ProblemKey = keyof typeof PROBLEMS
 
-type Extra = { retryAfter?: number; allow?: string; members?: Record<string, unknown>; cause?: unknown }
+type Extra = {
+  /** Seconds, for the header Retry-After. */
+  retryAfter?: number
+  /** For the header Allow. */
+  allow?: string
+  /** For the header ETag. */
+  etag?: string
+  /** More members of the answer. */
+  members?: Record<string, unknown>
+  cause?: unknown
+}
 
 /** Thrown to answer with a problem. `detail` is read by the caller: no SQL, host or credential in it. */
 export class Problem extends Error {
   override readonly name = "Problem"
   readonly key: ProblemKey
-  /** Seconds, for the header Retry-After. */
-  readonly retryAfter: number | undefined
-  /** For the header Allow. */
-  readonly allow: string | undefined
-  readonly members: Record<string, unknown>
+  readonly extra: Extra
   constructor(key: ProblemKey, detail: string, extra: Extra = {}) {
     super(detail, { cause: extra.cause })
     this.key = key
-    this.retryAfter = extra.retryAfter
-    this.allow = extra.allow
-    this.members = extra.members ?? {}
+    this.extra = extra
   }
 }
 
 /** Writes the answer; `requestId` is in the log line about it too. */
 export function sendProblem(response: Response, problem: Problem, requestId: string): void {
   const [status, title] = PROBLEMS[problem.key]
-  if (problem.retryAfter !== undefined) response.set("Retry-After", String(problem.retryAfter))
-  if (problem.allow !== undefined) response.set("Allow", problem.allow)
+  const { retryAfter, allow, etag, members } = problem.extra
+  if (retryAfter !== undefined) response.set("Retry-After", String(retryAfter))
+  if (allow !== undefined) response.set("Allow", allow)
+  if (etag !== undefined) response.set("ETag", etag)
   response
     .status(status)
     .type("application/problem+json")
@@ -71,7 +81,7 @@ export function sendProblem(response: Response, problem: Problem, requestId: str
       status,
       detail: problem.message,
       requestId,
-      ...problem.members,
+      ...members,
     })
 }
 

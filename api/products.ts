@@ -1,139 +1,108 @@
 /** What the tenant sells. */
-import { type RequestHandler, Router } from "express"
-import { z } from "zod"
-import { Page, readBody, readId, readQuery, text, toPage } from "./input.ts"
+import type { z } from "zod"
+import { versionTag } from "./etag.ts"
+import { type Answer, type Operation, operation, type Outcome } from "./operation.ts"
+import { pageOf } from "./pages.ts"
+import {
+  deleteProduct,
+  getProduct,
+  insertProduct,
+  lockProduct,
+  NewProduct,
+  Product,
+  ProductChange,
+  type ProductRow,
+  updateProduct,
+} from "./product.ts"
+import { listProducts, ProductList, toProduct } from "./product-list.ts"
 import { Problem } from "./problems.ts"
-import { methodNotAllowed } from "./routes.ts"
-import type { WithTenant } from "./tenancy.ts"
-import type { Statement } from "./transaction.ts"
-
-type Product = { id: number; name: string; price: number; description: string }
-
-/** What numeric(12,2) holds. */
-const MAX_PRICE = 9_999_999_999.99
-
-const Price = z
-  .number({ error: "must be a number" })
-  .min(0, { error: "must not be negative" })
-  .max(MAX_PRICE, { error: `must be at most ${MAX_PRICE}`, abort: true })
-  // Exact: below 10^12 cents, dividing the rounded cents gives the double that the decimal text stands for.
-  .refine((price) => Math.round(price * 100) / 100 === price, { error: "must have at most 2 decimals" })
-
-const Name = text(1, 200).refine((name) => /\S/.test(name), { error: "must not be blank" })
-const Description = text(0, 10_000)
-
-const NewProduct = z.strictObject({ name: Name, price: Price, description: Description.default("") })
-const ProductChange = z
-  .strictObject({ name: Name.optional(), price: Price.optional(), description: Description.optional() })
-  .refine((change) => Object.keys(change).length > 0, {
-    error: "must name at least one of name, price, description",
-  })
-const ProductList = Page.extend({ q: text(1, 200).optional() })
-
-const sql = (name: string, body: string): Statement => ({ name: `product-${name}`, text: body })
-
-const LIST = sql(
-  "list",
-  "select id, name, price, description from products where id > $1 order by id limit $2",
-)
-/** Reads in the order of ids until the page is full; a contained text is served by no B-tree. */
-const SEARCH = sql(
-  "search",
-  `select id, name, price, description from products
-   where id > $1 and strpos(lower(name), lower($3)) > 0 order by id limit $2`,
-)
-const GET = sql("get", "select id, name, price, description from products where id = $1")
-const INSERT = sql(
-  "insert",
-  `insert into products (name, price, description) values ($1, $2, $3) returning id, name, price, description`,
-)
-const UPDATE = sql(
-  "update",
-  `update products set name = coalesce($2, name), price = coalesce($3, price),
-     description = coalesce($4, description), version = version + 1, updated_at = now()
-   where id = $1 returning id, name, price, description`,
-)
-/** Deletes what no cart holds, and tells of at most ten carts that hold it. */
-const DELETE = sql(
-  "delete",
-  `with held as (select cart_id from cart_items where product_id = $1 order by cart_id limit 10),
-        gone as (delete from products where id = $1 and not exists (select from held) returning id)
-   select exists (select from gone) as deleted,
-          (select coalesce(json_agg(cart_id order by cart_id), '[]') from held) as carts`,
-)
+import type { Query } from "./transaction.ts"
 
 const absent = (id: number) => new Problem("product-not-found", `there is no product ${id}`)
 
-/** The routes under /products. */
-export function products(withTenant: WithTenant): Router {
-  const router = Router()
-  const change = (
-    schema: z.ZodType<{ [Field in keyof Omit<Product, "id">]?: Product[Field] | undefined }>,
-  ): RequestHandler =>
-    withTenant(async (database, request, response) => {
-      const id = readId(request, "id", "product-not-found")
-      const { name, price, description } = await readBody(request, response, schema)
-      const [product] = await database.write((query) =>
-        query<Product>(UPDATE, [id, name, price, description]),
-      )
-      if (!product) throw absent(id)
-      response.json(product)
-    })
+const shown = (row: ProductRow | undefined, id: number): Outcome =>
+  row ? { status: 200, body: toProduct(row), etag: versionTag(row.version) } : absent(id)
 
-  router
-    .route("/products")
-    .get(
-      withTenant(async (database, request, response) => {
-        const { limit, after, q } = readQuery(request, ProductList)
-        const rows = await database.read((query) =>
-          q === undefined
-            ? query<Product>(LIST, [after, limit + 1])
-            : query<Product>(SEARCH, [after, limit + 1, q]),
-        )
-        response.json(toPage(rows, limit))
-      }),
-    )
-    .post(
-      withTenant(async (database, request, response) => {
-        const { name, price, description } = await readBody(request, response, NewProduct)
-        const [product] = await database.write((query) => query<Product>(INSERT, [name, price, description]))
-        response.status(201).location(`/products/${product!.id}`).json(product)
-      }),
-    )
-    .all(methodNotAllowed("GET, HEAD, POST"))
-
-  router
-    .route("/products/:id")
-    .get(
-      withTenant(async (database, request, response) => {
-        const id = readId(request, "id", "product-not-found")
-        const [product] = await database.read((query) => query<Product>(GET, [id]))
-        if (!product) throw absent(id)
-        response.json(product)
-      }),
-    )
-    .put(change(NewProduct))
-    .patch(change(ProductChange))
-    .delete(
-      withTenant(async (database, request, response) => {
-        const id = readId(request, "id", "product-not-found")
-        const [outcome] = await database.write((query) =>
-          query<{ deleted: boolean; carts: number[] }>(DELETE, [id]),
-        )
-        const { deleted, carts } = outcome!
-        if (carts.length > 0) {
-          throw new Problem(
-            "product-in-use",
-            `product ${id} is in ${carts.length === 10 ? "10 or more carts" : `cart ${carts.join(", ")}`}`,
-            {
-              members: { carts },
-            },
-          )
-        }
-        if (!deleted) throw absent(id)
-        response.status(204).end()
-      }),
-    )
-    .all(methodNotAllowed("GET, HEAD, PUT, PATCH, DELETE"))
-  return router
+const one = {
+  path: "/products/{id}",
+  ids: { id: "product-not-found" as const },
+  current: (query: Query, { id }: { id: number }) => lockProduct(query, id),
 }
+
+const change = async (
+  query: Query,
+  { ids: { id }, body }: { ids: { id: number }; body: z.infer<typeof ProductChange> },
+): Promise<Outcome> => shown(await updateProduct(query, id, body), id)
+
+/** The operations under /products. */
+export const products: Operation[] = [
+  operation({
+    method: "get",
+    path: "/products",
+    name: "listProducts",
+    summary: "Lists products in pages.",
+    query: ProductList,
+    answer: { status: 200, schema: pageOf(Product) },
+    run: async (query, input) => ({ status: 200, body: await listProducts(query, input.query) }),
+  }),
+  operation({
+    method: "post",
+    path: "/products",
+    name: "createProduct",
+    summary: "Adds a product.",
+    body: NewProduct,
+    answer: { status: 201, schema: Product },
+    run: async (query, { body }) => {
+      const row = await insertProduct(query, body)
+      const answer: Answer = {
+        status: 201,
+        body: toProduct(row),
+        etag: versionTag(row.version),
+        location: `/products/${row.id}`,
+      }
+      return answer
+    },
+  }),
+  operation({
+    ...one,
+    method: "get",
+    name: "getProduct",
+    summary: "Shows a product.",
+    answer: { status: 200, schema: Product },
+    run: async (query, { ids: { id } }) => shown(await getProduct(query, id), id),
+  }),
+  operation({
+    ...one,
+    method: "put",
+    name: "replaceProduct",
+    summary: "Replaces a product; a description that is not given becomes empty.",
+    body: NewProduct,
+    answer: { status: 200, schema: Product },
+    run: change,
+  }),
+  operation({
+    ...one,
+    method: "patch",
+    name: "changeProduct",
+    summary: "Changes what is given and leaves the rest.",
+    body: ProductChange,
+    answer: { status: 200, schema: Product },
+    run: change,
+  }),
+  operation({
+    ...one,
+    method: "delete",
+    name: "deleteProduct",
+    summary: "Deletes a product that no cart holds.",
+    answer: { status: 204 },
+    problems: ["product-in-use"],
+    run: async (query, { ids: { id } }) => {
+      const { deleted, carts } = await deleteProduct(query, id)
+      if (carts.length > 0) {
+        const holders = carts.length === 10 ? "10 or more carts" : `cart ${carts.join(", ")}`
+        return new Problem("product-in-use", `product ${id} is in ${holders}`, { members: { carts } })
+      }
+      return deleted ? { status: 204 } : absent(id)
+    },
+  }),
+]

@@ -1,21 +1,18 @@
-/** From the request's tenant header to that tenant's database, which a handler is given by hand. */
-import type { Request, RequestHandler, Response } from "express"
+/** From the request's tenant header to that tenant's database, which the operation's work is given by hand. */
+import type { Request } from "express"
 import { TenantId } from "../reconciler/tenant.ts"
-import type { Databases, TenantDatabase } from "./databases.ts"
+import type { Databases } from "./databases.ts"
+import type { Admit } from "./perform.ts"
 import { Problem } from "./problems.ts"
 
-/** A handler reaches the one database that it is given. */
-type TenantHandler = (database: TenantDatabase, request: Request, response: Response) => Promise<void>
-export type WithTenant = (handler: TenantHandler) => RequestHandler
-
-/** Makes routes whose tenant is named by `header`. A path without such a route costs no look-up. */
-export function tenancy({ header, databases }: { header: string; databases: Databases }): WithTenant {
-  return (handler) => async (request, response) => {
+/** Admits requests whose tenant is named by `header`. A path without a route costs no look-up. */
+export function tenancy({ header, databases }: { header: string; databases: Databases }): Admit {
+  return async (request, response) => {
     const tenant = tenantOf(request, header)
     response.locals["tenant"] = tenant
     // One path has a different answer per tenant: no cache on the way may keep it.
     response.set("Cache-Control", "no-store").vary(header)
-    await handler(await databases.open(tenant), request, response)
+    return { database: await databases.open(tenant), caller: "", prefix: "" }
   }
 }
 

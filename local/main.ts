@@ -88,7 +88,11 @@ async function main(): Promise<void> {
   }
   const file = await writeEnvironment(home, environment)
 
-  startOurs("api", path.join(root, "api/main.ts"), [], { PORT: port, ...vault.environment("api") })
+  startOurs("api", path.join(root, "api/main.ts"), [], {
+    PORT: port,
+    AUTH: "off", // on loopback, with sample data; the API says so itself
+    ...vault.environment("api"),
+  })
   startOurs("reconciler", path.join(root, "reconciler/main.ts"), ["run"], {
     ...environment,
     TENANTS_DIR: tenantsDir, // as it was given, so that messages name files as the user does

@@ -1,9 +1,10 @@
 /** The whole system, started as a person starts it, and looked at from outside. */
-import { chmodSync, cpSync, mkdtempSync, realpathSync } from "node:fs"
+import { randomUUID } from "node:crypto"
+import { cpSync, mkdirSync, realpathSync } from "node:fs"
 import { rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterAll, afterEach } from "vitest"
+import { afterAll, afterEach, beforeAll } from "vitest"
 import { removePostgres } from "../local/postgres.ts"
 import type { FleetStatus } from "../reconciler/controller.ts"
 import { checkOut } from "./checkout.ts"
@@ -37,15 +38,10 @@ export type Part = keyof typeof PARTS
  * by itself; without, in the repository, with folders in a temporary one.
  */
 export function useSystem({ checkout = false } = {}) {
-  const folder = realpathSync(mkdtempSync(path.join(tmpdir(), "tenantry-system-")))
+  const folder = path.join(realpathSync(tmpdir()), `tenantry-system-${randomUUID()}`)
   const root = checkout ? path.join(folder, "checkout") : REPOSITORY
   const home = checkout ? path.join(root, ".tenantry") : path.join(folder, "home")
   const tenantsDir = path.join(checkout ? root : folder, "tenants")
-  if (checkout) checkOut(REPOSITORY, root)
-  else {
-    chmodSync(folder, 0o711)
-    cpSync(path.join(REPOSITORY, "tenants"), tenantsDir, { recursive: true })
-  }
   const ports = { api: 0, status: 0 }
   let printed = ""
   let running: Command | undefined
@@ -88,7 +84,12 @@ export function useSystem({ checkout = false } = {}) {
     }
   }
 
-  process.on("exit", killAll)
+  beforeAll(() => {
+    process.on("exit", killAll)
+    mkdirSync(folder, { mode: checkout ? 0o700 : 0o711 })
+    if (checkout) checkOut(REPOSITORY, root)
+    else cpSync(path.join(REPOSITORY, "tenants"), tenantsDir, { recursive: true })
+  })
   afterEach(({ task }) => {
     if (task.result?.state === "fail") process.stderr.write(`the system printed:\n${printed.slice(-4000)}\n`)
   })

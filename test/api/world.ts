@@ -211,11 +211,18 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     vaultReads: () => vaultReads,
     send,
     /** A request of this tenant; a body is sent as JSON. */
-    call: (tenant: { id: string }, method: string, target: string, body?: unknown): Promise<Answer> =>
+    call: (
+      tenant: { id: string },
+      method: string,
+      target: string,
+      body?: unknown,
+      headers: Record<string, string> = {},
+    ): Promise<Answer> =>
       send(target, {
         method,
         headers: {
           "X-TenantId": tenant.id,
+          ...headers,
           ...(body === undefined ? {} : { "Content-Type": "application/json" }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

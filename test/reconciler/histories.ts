@@ -79,7 +79,8 @@ export const tampering: fc.Arbitrary<Event> = fc.oneof(
       fc.constant({ schema: "none" }),
       fc.constant({ state: "reserved" }),
       fc.constant({ state: "retired", "retired-at": "2028-01-01T00:00:00Z" }),
-      fc.constant({ state: "active", "retired-at": undefined }),
+      fc.constant({ state: "active" }),
+      fc.constant({ "retired-at": undefined }),
       fc.constant({ transition: "renaming" }),
     ),
   }),
@@ -173,6 +174,8 @@ export function befall(life: Life, event: Event): void {
       break
     case "tags edited":
       if (isBeingMade(secret)) return
+      // A lie about a change that is half done cannot be told from the truth.
+      if (event.tags["state"] === "active" && secret?.enabled) return
       for (const [key, text] of secret ? Object.entries(event.tags) : []) {
         if (text === undefined) delete secret!.tags[key]
         else secret!.tags[key] = text

@@ -1,7 +1,10 @@
 import fc from "fast-check"
-import { expect, test } from "vitest"
+import { expect, test, vi } from "vitest"
 import { fromTags, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
 import { databaseName, secretName, TenantId, TenantName } from "../../reconciler/tenant.ts"
+
+/** Thousands of runs on a busy machine. */
+vi.setConfig({ testTimeout: 120_000 })
 
 const id = TenantId.parse("78b0c444-49aa-4308-b35f-9ff530b31920")
 const name = fc

@@ -87,13 +87,15 @@ test("retired within the grace period: kept; after it: dropped, its roles and en
   const see = (days: number) =>
     planned(desired(), { databases, secrets: [secretOf(retired(ADA, "Ada", days))] })
   expect(see(29)).toEqual([])
-  expect(see(30)).toEqual(["purge Ada: drop drop-roles forget"])
+  expect(see(30)).toEqual([expect.stringMatching(/^purge Ada: .*\bdrop drop-roles forget$/)])
 })
 
 test("the grace period is over, and on the shelf is something that is not the tenant's: it stays", () => {
   const databases = [isAt(retiredDatabaseName(ADA), null)]
   const secrets = [secretOf(retired(ADA, "Ada", 31))]
-  expect(planned(desired(), { databases, secrets })).toEqual(["purge Ada: drop-roles forget"])
+  expect(planned(desired(), { databases, secrets })).toEqual([
+    expect.stringMatching(/^purge Ada: (?!.*\bdrop ).*drop-roles forget$/),
+  ])
 })
 
 test("tenants that a faulty file names are left as they are", () => {
@@ -116,4 +118,15 @@ test.fails("a reservation whose name a stranger took is no trap: another name is
   expect(planned(desired({ id: ADA, name: "Bob" }), { databases, secrets })).toEqual([
     "create Bob: reserve create secure migrate credential publish",
   ])
+})
+
+test.fails("two reservations of one new database do not hide that names go in a circle", () => {
+  const databases = [isAt("products-Ada", ADA), isAt("products-Bob", null), isAt("products-Dan", null)]
+  const entries = [BOB, CLEO].map((id) => entry(id, "Bob", { state: "reserved", schema: "none" }))
+  const secrets = [secretOf(entry(ADA, "Ada")), ...entries.map(secretOf)]
+  const wanted = desired({ id: ADA, name: "Bob" }, { id: BOB, name: "Ada" }, { id: CLEO, name: "Dan" })
+  const renames = planned(wanted, { databases, secrets })
+    .join(" ")
+    .match(/ rename(?= )/g)
+  expect(renames).toHaveLength(3)
 })

@@ -35,6 +35,8 @@ export type SimulatedWorld = {
   deletedSecrets: Map<string, SimulatedSecret>
   /** Passwords that a reader of the vault has seen: whoever has one may be connected while its role may log in. */
   known: Set<number>
+  /** When a tenant's data was last within reach of its users. */
+  lastServed: Map<TenantId, number>
   /** The newest schema. */
   version: string
   now: number
@@ -51,6 +53,7 @@ export const emptyWorld = (): SimulatedWorld => ({
   secrets: new Map(),
   deletedSecrets: new Map(),
   known: new Set(),
+  lastServed: new Map(),
   version: "0001:aa",
   now: Date.parse("2027-01-01T00:00:00Z"),
   gracePeriod: 30 * 86_400_000,
@@ -68,6 +71,7 @@ export type Carried = { credential?: { role: string; password: number } }
 
 /** Does one action as apply.ts does; throws as the real systems do, and notes harm. */
 export function perform(world: SimulatedWorld, action: Action, { tenant }: Change, carried: Carried): void {
+  noteServed(world)
   switch (action.kind) {
     case "reserve":
       setSecret(world, action.entry, "reserved", false)
@@ -192,8 +196,10 @@ function drop(world: SimulatedWorld, name: string, tenant: TenantId): void {
   if (found?.marker?.fleet !== FLEET || found.marker.tenant !== tenant)
     throw new TerminalError("MarkerMissing", name)
   const retiredAt = world.secrets.get(secretName(tenant))?.tags["retired-at"] ?? ""
-  const age = world.now - Date.parse(retiredAt)
-  if (!(age >= world.gracePeriod)) world.harm.push(`${name} was dropped ${age} ms after its retirement`)
+  for (const since of [Date.parse(retiredAt), world.lastServed.get(tenant) ?? 0]) {
+    const age = world.now - since
+    if (!(age >= world.gracePeriod)) world.harm.push(`${name} was dropped after ${age} ms`)
+  }
   databaseOf(world, name, tenant, "dropped")
   world.databases.delete(name)
 }
@@ -222,7 +228,8 @@ function tagSecret(world: SimulatedWorld, entry: LedgerEntry, enabled: boolean):
   world.secrets.set(secretName(entry.id), { ...found, enabled, tags: toTags(entry) })
 }
 
-function readValue(world: SimulatedWorld, id: TenantId): Credential {
+/** The connection string that a tenant's secret holds; throws where it may not be read. */
+export function readValue(world: SimulatedWorld, id: TenantId): Credential {
   const secret = world.secrets.get(secretName(id))
   if (!secret?.enabled) throw new TransientError("VaultForbidden", "403 SecretDisabled")
   if (typeof secret.value === "string") throw new TransientError("Unexpected", "no connection string")
@@ -240,9 +247,15 @@ export function served(world: SimulatedWorld, id: TenantId): SimulatedDatabase |
   return login?.login && login.password === password && mayConnect ? found : undefined
 }
 
+const idsOf = ({ secrets }: SimulatedWorld) =>
+  [...secrets.keys()].map((name) => name.replace(/^tenant-/, "") as TenantId)
+
+function noteServed(world: SimulatedWorld): void {
+  for (const id of idsOf(world)) if (served(world, id)) world.lastServed.set(id, world.now)
+}
+
 function lookForHarm(world: SimulatedWorld): void {
-  for (const name of world.secrets.keys()) {
-    const id = name.replace(/^tenant-/, "") as TenantId
+  for (const id of idsOf(world)) {
     const database = served(world, id)
     if (database && database.owner !== id) world.harm.push(`${id} is served the data of ${database.owner}`)
     if (database?.schema === "none") world.harm.push(`${id} is served a database without a schema`)

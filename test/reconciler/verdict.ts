@@ -21,22 +21,21 @@ export function blockedBy(world: SimulatedWorld, { tenants }: Files): Set<Tenant
   for (let size = 0; size !== blocked.size;) {
     size = blocked.size
     for (const { id, name } of tenants) {
-      const holder = holderOf(world, databaseName(name))
-      if (holder && holder !== id && blocked.has(holder)) blocked.add(id)
+      const holders = holdersOf(world, databaseName(name))
+      if (holders.some((holder) => holder !== id && blocked.has(holder))) blocked.add(id)
     }
   }
   blocked.delete("foreign")
   return blocked as Set<TenantId>
 }
 
-/** Whose a database is, or, while it is nobody's yet, who has announced it. */
-function holderOf(world: SimulatedWorld, database: string): string | undefined {
+/** Whose a database is, or, while it is nobody's yet, all who have announced it. */
+function holdersOf(world: SimulatedWorld, database: string): string[] {
   const owner = world.databases.get(database)?.owner
-  if (owner !== "nobody") return owner
-  const reservation = [...world.secrets].find(
-    ([, { tags }]) => tags["state"] === "reserved" && tags["database"] === database,
-  )
-  return reservation?.[0].slice("tenant-".length)
+  if (owner !== "nobody") return owner ? [owner] : []
+  return [...world.secrets]
+    .filter(([, { tags }]) => tags["state"] === "reserved" && tags["database"] === database)
+    .map(([name]) => name.slice("tenant-".length))
 }
 
 /** What is wrong with tenants that must wait for a name: whoever was served before is served still. */
@@ -120,7 +119,7 @@ function leftovers(world: SimulatedWorld, desired: ReadonlySet<TenantId>): strin
     .filter((owner) => owner !== "foreign" && owner !== "nobody")
   return [
     ...[...world.databases]
-      .filter(([name, { owner }]) => owner === "nobody" && !isKnown(holderOf(world, name) ?? ""))
+      .filter(([name, { owner }]) => owner === "nobody" && !holdersOf(world, name).some(isKnown))
       .map(([name]) => `left: ${name}`),
     ...owned.filter((owner, n) => owned.indexOf(owner) !== n).map((owner) => `${owner} has two databases`),
     ...[...world.roles.keys()]

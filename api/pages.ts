@@ -1,0 +1,76 @@
+/** Keyset pages: each begins where the one before ended, however many rows came or went meanwhile. */
+import { z } from "zod"
+import { Problem } from "./problems.ts"
+
+/** A whole number in a query string. */
+const limit = z
+  .string({ error: "must be given once" })
+  .regex(/^(?:[1-9]\d?|100)$/, { error: "must be a whole number from 1 to 100" })
+  .transform(Number)
+  .optional()
+  .meta({ description: "Most items on the page; 50 where it is not given." })
+
+/** The query of every list. */
+export const Page = z.strictObject({
+  limit,
+  after: z
+    .string({ error: "must be given once" })
+    .regex(/^[\w-]{1,1600}$/, { error: "must be the next of an earlier page" })
+    .optional()
+    .meta({ description: "The next of the page before." }),
+})
+
+const DEFAULT_LIMIT = 50
+export const limitOf = ({ limit: asked }: { limit?: number | undefined }): number => asked ?? DEFAULT_LIMIT
+
+/** What a list answers. */
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.strictObject({ items: z.array(item), next: z.string().nullable() })
+
+/** A page from up to `limit + 1` rows; the surplus row shows that there is more. `next` names the last one shown. */
+export function toPage<Row, Item>(
+  rows: Row[],
+  most: number,
+  item: (row: Row) => Item,
+  next: (row: Row) => string,
+) {
+  const shown = rows.slice(0, most)
+  const last = shown.at(-1)
+  return { items: shown.map(item), next: rows.length > most && last !== undefined ? next(last) : null }
+}
+
+/** The id after which a page in the order of ids begins; 0 for the first one. Throws Problem. */
+export function idAfter(after: string | undefined): number {
+  if (after === undefined) return 0
+  const id = Number(after)
+  if (!/^[1-9]\d{0,15}$/.test(after) || !Number.isSafeInteger(id)) throw notANext()
+  return id
+}
+
+/** Where a page in another order begins, as text for a query string. */
+export const toCursor = (order: string, value: string | number, id: number): string =>
+  Buffer.from(JSON.stringify([order, value, id])).toString("base64url")
+
+/** What `toCursor` made of this order. Throws Problem where it did not. */
+export function fromCursor<T extends string | number>(
+  text: string,
+  order: string,
+  value: z.ZodType<T>,
+): [T, number] {
+  const Cursor = z.tuple([z.literal(order), value, z.int().positive()])
+  try {
+    const [, position, id] = Cursor.parse(JSON.parse(Buffer.from(text, "base64url").toString("utf8")))
+    return [position, id]
+  } catch {
+    throw notANext()
+  }
+}
+
+const notANext = () =>
+  new Problem("request-invalid", "the query is not valid: after must be the next of an earlier page", {
+    members: {
+      errors: [
+        { in: "query", field: "after", message: "must be the next of an earlier page in the same order" },
+      ],
+    },
+  })

@@ -1,0 +1,155 @@
+import { expect, test } from "vitest"
+import type { Action } from "../../reconciler/plan.ts"
+import type { Policy } from "../../reconciler/policy.ts"
+import { retiredDatabaseName, secretName } from "../../reconciler/tenant.ts"
+import { befall, type Event, IDS, type Life } from "./histories.ts"
+import { converge, planPass, readable, RULES, runPass, UNDISTURBED } from "./passes.ts"
+import { addForeignDatabase, emptyWorld, served } from "./simulation.ts"
+import { faultsOf } from "./verdict.ts"
+
+const [ADA, BOB, CLEO] = [IDS[0]!, IDS[1]!, IDS[2]!]
+
+/** A fleet at rest with these tenants. */
+function fleetOf(...ids: readonly (typeof ADA)[]): Life {
+  const life: Life = { world: emptyWorld(), files: readable([]) }
+  for (const [n, id] of ids.entries()) befall(life, { kind: "declare", id, name: ["Ada", "Bob", "Cleo"][n]! })
+  converge(life.world, life.files)
+  return life
+}
+
+/** A pass for one tenant, that ends with everything when `last` is done. */
+function passUntil({ world, files }: Life, last: Action["kind"]): void {
+  const plan = planPass(world, files)
+  const actions = plan.changes[0]?.actions ?? []
+  expect(plan.changes).toHaveLength(1)
+  runPass(world, plan, { ...UNDISTURBED, steps: actions.findIndex(({ kind }) => kind === last) + 1 })
+}
+
+const happen = (life: Life, ...events: Event[]) => {
+  for (const event of events) befall(life, event)
+}
+
+const expectAtRest = ({ world, files }: Life) => {
+  converge(world, files)
+  expect(faultsOf(world, files)).toEqual([])
+}
+
+const addBob: Event = { kind: "declare", id: BOB, name: "Bob" }
+const renameBob: Event = { kind: "declare", id: BOB, name: "Robert" }
+const removeBob: Event = { kind: "remove", id: BOB }
+
+test.fails("a file that goes before its new database was marked leaves no orphan", () => {
+  const life = fleetOf(ADA)
+  happen(life, addBob)
+  passUntil(life, "create")
+  happen(life, removeBob)
+  expectAtRest(life)
+})
+
+test.fails("a tenant that was retired half made comes back with schema and seed, before it is served", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "declare", id: CLEO, name: "Cleo" })
+  passUntil(life, "secure")
+  happen(life, { kind: "remove", id: CLEO })
+  converge(life.world, life.files)
+  happen(life, { kind: "declare", id: CLEO, name: "Cleo" })
+  expectAtRest(life)
+})
+
+test.fails("a tenant whose secret is lost is renamed though somebody is connected", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "secret lost", id: BOB, soft: true }, renameBob)
+  expectAtRest(life)
+})
+
+test.fails("a file that comes back with another name finds a database that was not closed yet", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, removeBob)
+  passUntil(life, "unpublish")
+  happen(life, renameBob)
+  expectAtRest(life)
+})
+
+test.fails("a new password that was not published yet is no trap for a rename", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "secret disabled", id: BOB })
+  passUntil(life, "credential")
+  happen(life, renameBob)
+  expectAtRest(life)
+})
+
+test.fails("a secret that somebody disables during a rename is no trap", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, renameBob)
+  passUntil(life, "record")
+  happen(life, { kind: "secret disabled", id: BOB })
+  expectAtRest(life)
+})
+
+test.fails("a tenant whose file and secret go together is retired all the same", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, removeBob, { kind: "secret lost", id: BOB, soft: false })
+  expectAtRest(life)
+})
+
+test.fails("a retired tenant whose secret is lost gets a new entry, and so an end", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, removeBob)
+  converge(life.world, life.files)
+  happen(life, { kind: "secret lost", id: BOB, soft: false })
+  expectAtRest(life)
+})
+
+test.fails("a retired tenant's secret that somebody enables is disabled again", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, removeBob)
+  converge(life.world, life.files)
+  life.world.secrets.get(secretName(BOB))!.enabled = true
+  expectAtRest(life)
+})
+
+test.fails("a file that comes back when its data is purged, and its entry is not yet, is a new tenant", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, removeBob)
+  converge(life.world, life.files)
+  happen(life, { kind: "days", days: 31 })
+  passUntil(life, "drop")
+  happen(life, addBob)
+  expectAtRest(life)
+})
+
+test.fails("a rename whose name is taken midway: the tenant is served from where it is", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, renameBob)
+  passUntil(life, "close")
+  addForeignDatabase(life.world, "products-Robert", null)
+  converge(life.world, life.files)
+  expect(served(life.world, BOB)?.owner).toBe(BOB)
+})
+
+test.fails("a ledger that is lost comes back for retired tenants too, however few removals are allowed", () => {
+  const policy: Policy = { deletion: "forbid", maxRemovals: 0, maxRemovalShare: 0 }
+  const { world, files } = fleetOf(ADA, BOB)
+  const rest = readable(files.tenants.filter(({ id }) => id !== BOB))
+  converge(world, rest)
+  world.secrets.clear()
+  runPass(world, planPass(world, rest, RULES, policy))
+  expect(world.databases.get(retiredDatabaseName(BOB))?.owner).toBe(BOB)
+  expect(world.secrets.get(secretName(BOB))?.tags["state"]).toBe("retired")
+})
+
+test("a database that goes behind our back is not made anew", () => {
+  const life = fleetOf(ADA, BOB)
+  life.world.databases.delete("products-Bob")
+  converge(life.world, life.files)
+  expect([...life.world.databases.keys()]).toEqual(["products-Ada"])
+  expect(planPass(life.world, life.files).stalls).toMatchObject([{ tenant: BOB, reason: "DatabaseMissing" }])
+})
+
+test("a database that moves behind our back is found by its marker, and brought home", () => {
+  const life = fleetOf(ADA, BOB)
+  const database = life.world.databases.get("products-Bob")!
+  life.world.databases.delete("products-Bob")
+  life.world.databases.set("products-Sales", database)
+  expectAtRest(life)
+})

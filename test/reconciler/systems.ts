@@ -1,0 +1,104 @@
+/** A simulated world behind the functions of the providers; each call takes a while that the course says. */
+import { setImmediate as turn } from "node:timers/promises"
+import { TransientError } from "../../reconciler/errors.ts"
+import type { LedgerEntry } from "../../reconciler/ledger.ts"
+import type { Action, Change } from "../../reconciler/plan.ts"
+import type { Marker, Slot, TenantId } from "../../reconciler/tenant.ts"
+import type { World } from "../../reconciler/world.ts"
+import type { Course } from "./passes.ts"
+import { type Carried, CELL, perform, readValue, type SimulatedWorld } from "./simulation.ts"
+
+type Pass = { world: SimulatedWorld; course: Course; calls: number }
+
+/** The pass that is going on; the providers that apply.ts imports know no other way to it. */
+let pass: Pass | undefined
+
+/** From now on all calls go to this world, and fail as the course says. `calls` counts them. */
+export const beginPass = (world: SimulatedWorld, course: Course): Readonly<Pass> =>
+  (pass = { world, course, calls: 0 })
+
+/** One call to one system: late by some turns of the event loop, failing where the course says so. */
+async function call<T>(act: (world: SimulatedWorld) => T): Promise<T> {
+  const current = pass!
+  const step = current.calls++
+  const { turns, faults, steps } = current.course
+  for (let n = 0; n < (turns[step % (turns.length || 1)] ?? 0) % 4; n++) await turn()
+  const fault = faults.get(step)
+  if (step >= steps || fault === "not done") throw new TransientError("Disturbed", "the course says so")
+  const result = act(current.world)
+  if (fault) throw new TransientError("Disturbed", "the course says so")
+  return result
+}
+
+const act = (tenant: TenantId, action: Action, carried: Carried = {}): Promise<void> =>
+  call((world) => perform(world, action, { kind: "repair", tenant, name: tenant, actions: [] }, carried))
+
+const databaseIn = (uri: string) => decodeURIComponent(new URL(uri).pathname.slice(1))
+
+/** In the place of providers/postgres.ts. */
+export const postgres = {
+  readMarkers: async () =>
+    call((world) => new Map([...world.databases].map(([name, { marker }]) => [name, marker]))),
+  secure: async (uri: string, { tenant }: Marker) =>
+    act(tenant, { kind: "secure", database: databaseIn(uri) }),
+  renewCredential: async (_: string, tenant: TenantId, slot: Slot) => {
+    const carried: Carried = {}
+    await act(tenant, { kind: "credential", database: "", slot }, carried)
+    return { role: carried.credential!.role, password: String(carried.credential!.password) }
+  },
+  openLogin: async (_: string, tenant: TenantId, slot: Slot) => act(tenant, { kind: "open", slot }),
+  closeLogins: async (_: string, tenant: TenantId, database: string) =>
+    act(tenant, { kind: "close", database }),
+  dropRoles: async (_: string, tenant: TenantId) => act(tenant, { kind: "drop-roles" }),
+}
+
+const tenantAt = (uri: string): TenantId =>
+  (pass!.world.databases.get(databaseIn(uri))?.marker?.tenant ?? "nobody") as TenantId
+
+/** In the place of providers/migrator.ts. */
+export const migrator = {
+  migrate: async (uri: string) => act(tenantAt(uri), { kind: "migrate", database: databaseIn(uri) }),
+  seed: async (uri: string, seed: string) =>
+    act(tenantAt(uri), { kind: "seed", database: databaseIn(uri), seed }),
+}
+
+const sql = <T>(task: () => Promise<T>) => task()
+
+/** The world that carries these changes out; Neon is not told for whom it acts, so it looks that up. */
+export const worldFor = (changes: readonly Change[]): World => {
+  const doing = (kind: Action["kind"], name: string) =>
+    changes.find(({ actions }) =>
+      actions.some(
+        (action) =>
+          action.kind === kind &&
+          (action.kind === "rename" ? action.from : "database" in action && action.database) === name,
+      ),
+    )!.tenant
+  const neon = {
+    create: async (database: string) => act(doing("create", database), { kind: "create", database }),
+    rename: async (from: string, to: string) => act(doing("rename", from), { kind: "rename", from, to }),
+    drop: async (database: string) => act(doing("drop", database), { kind: "drop", database }),
+    ownerUri: async (database: string) => `postgres://owner:secret@localhost/${encodeURIComponent(database)}`,
+  }
+  const vault = {
+    reserve: async (entry: LedgerEntry) => act(entry.id, { kind: "reserve", entry }),
+    tag: async (entry: LedgerEntry, enabled: boolean) =>
+      act(entry.id, enabled ? { kind: "record", entry } : { kind: "unpublish", entry }),
+    publish: async (entry: LedgerEntry, uri: string) => {
+      const { username, password } = new URL(uri)
+      const credential = { role: username, password: Number(password) }
+      return act(
+        entry.id,
+        { kind: "publish", entry, database: databaseIn(uri), credential: "new" },
+        { credential },
+      )
+    },
+    readValue: async (id: TenantId) =>
+      call((world) => {
+        const { role, password, database } = readValue(world, id)
+        return `postgres://${role}:${password}@localhost/${encodeURIComponent(database)}`
+      }),
+    forget: async (id: TenantId) => act(id, { kind: "forget" }),
+  }
+  return { neon, vault, sql, drain: 0, cell: CELL } as unknown as World
+}
