@@ -6,6 +6,9 @@ import { Socket } from "node:net"
 
 const pipe = new Socket({ fd: Number(process.env["TENANTRY_LEASH"]), readable: true })
 pipe.on("error", () => {}) // "close" follows
-pipe.on("close", () => process.kill(process.pid, "SIGTERM"))
+pipe.on("close", () => {
+  process.kill(process.pid, "SIGTERM")
+  setTimeout(() => process.kill(process.pid, "SIGKILL"), 5000).unref()
+})
 pipe.resume()
 pipe.unref()

@@ -34,6 +34,7 @@ const SHOWN = 20
 const endings: { name: string; end: () => Promise<unknown> }[] = []
 const narrator = createNarrator(process.stdout)
 let isEnding = false
+let endingSince = 0
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void finish(0))
 
@@ -179,8 +180,11 @@ function fail(message: string): void {
 
 /** Ends the parts in the opposite order of their start. A second Ctrl-C does not wait for them. */
 async function finish(code: number): Promise<void> {
+  // npm hands a Ctrl-C on to us that the terminal has sent us too: both are one.
+  if (isEnding && performance.now() - endingSince < 1000) return
   if (isEnding) process.exit(code || 130)
   isEnding = true
+  endingSince = performance.now()
   narrator.say("stopping …")
   for (const { name, end } of endings.toReversed()) {
     await end().catch((error: unknown) =>

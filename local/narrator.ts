@@ -2,7 +2,7 @@
 import { createLogUpdate } from "log-update"
 
 type Line = { msg?: string; level?: string; name?: string; changes?: Planned[]; ms?: number } & Partial<
-  Record<"tenantName" | "change" | "action" | "error" | "problem", string>
+  Record<"tenant" | "tenantName" | "change" | "action" | "error" | "problem" | "approve", string>
 >
 type Planned = { tenantName: string; change: string; actions: string[] }
 
@@ -21,9 +21,16 @@ const RESULT: Record<string, string> = {
   rename: "is renamed",
   migrate: "is migrated",
   repair: "is repaired",
+  update: "is updated",
+  rotate: "has a new credential",
+  suspend: "is suspended",
+  resume: "is served again",
   retire: "is retired",
   purge: "is purged",
 }
+
+const remedy = ({ tenant, approve }: Line) =>
+  approve ? `; to allow it once: npx tenantry approve ${tenant} ${approve}` : ""
 
 export function createNarrator(output: NodeJS.WriteStream): Narrator {
   const bar = output.isTTY ? createLogUpdate(output) : undefined
@@ -54,7 +61,7 @@ export function createNarrator(output: NodeJS.WriteStream): Narrator {
         done = 0
         total = changes.reduce((sum, { actions }) => sum + actions.length, 0)
         say(
-          `plan: ${changes.map(({ change, tenantName }) => `${change} ${tenantName}`).join(", ")} (${total} steps)`,
+          `plan: ${changes.map(({ change, tenantName }) => `${change} ${tenantName}`).join(", ")} (${total} ${total === 1 ? "step" : "steps"})`,
         )
         return
       }
@@ -67,9 +74,9 @@ export function createNarrator(output: NodeJS.WriteStream): Narrator {
       case "change failed":
         return say(`  ✗ ${who}: ${line.change} failed: ${line.error}`)
       case "change withheld":
-        return say(`  ! ${who}: ${line.change} is withheld: ${line.error}`)
+        return say(`  ! ${who}: ${line.change} is withheld: ${line.error}${remedy(line)}`)
       case "tenant stalled":
-        return say(`  ! ${who} is stalled: ${line.error}`)
+        return say(`  ! ${who} is stalled: ${line.error}${remedy(line)}`)
       case "file refused":
         return say(`  ! ${line.problem}`)
       default:

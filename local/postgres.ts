@@ -177,7 +177,7 @@ function stopLeftover(binaries: Binaries, data: string, identity: Identity): voi
     spawnSync(binaries.pg_ctl, ["-D", data, ...args], { ...identity, encoding: "utf8" })
   if (control("status").status !== 0) return
   const stopped = control("-m", "fast", "-w", "stop")
-  if (stopped.status !== 0)
+  if (stopped.status !== 0 && control("status").status === 0)
     throw new Error(`a Postgres already runs on ${data} and did not stop: ${stopped.stderr}`)
 }
 
@@ -210,10 +210,10 @@ async function untilReady(uri: string, server: ChildProcess, complaint: () => st
 const listens = async (port: number) => {
   const probe = createServer()
   probe.listen(port, "127.0.0.1")
-  const free = await Promise.race([
-    once(probe, "listening").then(() => true),
-    once(probe, "error").then(() => false),
-  ])
+  const free = await once(probe, "listening").then(
+    () => true,
+    () => false,
+  )
   probe.close()
   return !free
 }

@@ -2,20 +2,20 @@
 import { performance } from "node:perf_hooks"
 import { TerminalError, TransientError } from "./errors.ts"
 import type { Migrations } from "./migrations.ts"
-import { type Action, type Change, claimedBy, vacatedBy } from "./plan.ts"
+import type { Action, Change } from "./action.ts"
 import type { Plan } from "./policy.ts"
 import { migrate, seed } from "./providers/migrator.ts"
 import {
-  closeLogins,
+  closeDatabase,
+  closeLogin,
   dropRoles,
-  openLogin,
   readMarkers,
   renewCredential,
   secure,
-  withDatabase,
   withLogin,
 } from "./providers/postgres.ts"
 import { type FleetId, type Marker, secretName } from "./tenant.ts"
+import { expectVacancies } from "./vacancies.ts"
 import { MAINTENANCE_DATABASE, type OwnerUris, ownerUris, type World } from "./world.ts"
 
 /** What became of one change. Times are in milliseconds. */
@@ -61,9 +61,9 @@ export async function apply(
     let outcome: Outcome
     try {
       for (const action of change.actions) {
-        signal.throwIfAborted()
         const begun = performance.now()
-        await vacancies.await(action)
+        await vacancies.wait(change, action)
+        signal.throwIfAborted()
         await perform(action, context)
         vacancies.vacate(action)
         progress({ kind: "action", change, action: action.kind, ms: Math.round(performance.now() - begun) })
@@ -72,7 +72,7 @@ export async function apply(
     } catch (error) {
       outcome = { change, ms: elapsed(), error: asOurs(error, signal) }
     }
-    vacancies.abandon(change)
+    vacancies.finish(change)
     progress({ kind: "change", outcome })
     return outcome
   }
@@ -85,7 +85,7 @@ async function perform(action: Action, context: Context): Promise<void> {
   const { vault, neon, sql } = world
   const id = marker.tenant
   // The actions on roles belong to no database; those on a database know it exists.
-  if ("database" in action && action.kind !== "create") context.existing = action.database
+  if ("database" in action && action.database && action.kind !== "create") context.existing = action.database
   const server = () => context.uris.direct(context.existing, MAINTENANCE_DATABASE)
   const direct = (database: string) => context.uris.direct(database)
 
@@ -102,18 +102,21 @@ async function perform(action: Action, context: Context): Promise<void> {
       return sql(async () => runSeed(await direct(action.database), action.seed, context.migrations))
     case "credential":
       return sql(async () => {
-        context.credential = await renewCredential(await server(), id, action.slot)
+        context.credential = await renewCredential(await server(), id, action)
       })
-    case "publish":
-      return vault.publish(action.entry, await credentialUri(action, context))
+    case "publish": {
+      const { role, password } = context.credential!
+      return vault.publish(
+        action.entry,
+        withLogin(await context.uris.pooled(action.database), role, password),
+      )
+    }
     case "record":
-      return vault.tag(action.entry, true)
-    case "unpublish":
-      return vault.tag(action.entry, false)
+      return vault.record(action.entry)
     case "close":
-      return sql(async () => closeLogins(await server(), id, action.database, world.drain))
-    case "open":
-      return sql(async () => openLogin(await server(), id, action.slot))
+      return sql(async () => closeDatabase(await server(), id, action.database, world.drain))
+    case "close-login":
+      return sql(async () => closeLogin(await server(), id, action.slot, world.drain))
     case "rename":
       await neon.rename(action.from, action.to)
       context.existing = action.to
@@ -122,7 +125,7 @@ async function perform(action: Action, context: Context): Promise<void> {
       await sql(async () => assertMarked(await server(), action.database, marker))
       return neon.drop(action.database)
     case "drop-roles":
-      return sql(async () => dropRoles(await server(), id))
+      return sql(async () => dropRoles(await (action.database ? direct(action.database) : server()), id))
     case "forget":
       return vault.forget(id)
   }
@@ -140,13 +143,6 @@ async function runSeed(uri: string, name: string, { seeds }: Migrations): Promis
   await seed(uri, name, text)
 }
 
-async function credentialUri(action: Action & { kind: "publish" }, context: Context): Promise<string> {
-  if (action.credential === "kept")
-    return withDatabase(await context.world.vault.readValue(action.entry.id), action.database)
-  const { role, password } = context.credential!
-  return withLogin(await context.uris.pooled(action.database), role, password)
-}
-
 /** The last look before data is gone for ever. */
 async function assertMarked(uri: string, database: string, marker: Marker): Promise<void> {
   const found = (await readMarkers(uri)).get(database)
@@ -155,25 +151,6 @@ async function assertMarked(uri: string, database: string, marker: Marker): Prom
     "MarkerMissing",
     `refusing to drop ${database}: it does not carry the marker of ${secretName(marker.tenant)}`,
   )
-}
-
-/** Lets a change that wants a database's name wait until the change that has it sets it free. */
-function expectVacancies(changes: readonly Change[]) {
-  const vacated = new Map<string | undefined, PromiseWithResolvers<void>>()
-  for (const name of changes.flatMap((change) => change.actions.map(vacatedBy))) {
-    if (!name) continue
-    const pending = Promise.withResolvers<void>()
-    pending.promise.catch(() => {}) // whoever waits hears of it
-    vacated.set(name, pending)
-  }
-  return {
-    await: async (action: Action): Promise<void> => vacated.get(claimedBy(action))?.promise,
-    vacate: (action: Action): void => vacated.get(vacatedBy(action))?.resolve(),
-    abandon: ({ name, actions }: Change): void => {
-      const reason = new TransientError("NameNotFree", `waits for a name that ${name} has not given up yet`)
-      for (const action of actions) vacated.get(vacatedBy(action))?.reject(reason)
-    },
-  }
 }
 
 function asOurs(error: unknown, signal: AbortSignal): TerminalError | TransientError {

@@ -9,8 +9,13 @@ const neonId = z
   .regex(/^[a-z0-9-]{1,60}$/, { error: "must be an id of Neon's: lower-case letters, digits, hyphens" })
 const url = (protocol: RegExp, example: string) =>
   z.url({ protocol, error: `must be a URL such as ${example}` })
-const number = (fallback: number, min: number, max: number) =>
-  z.coerce.number({ error: "must be a number" }).min(min).max(max).default(fallback)
+const whole = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, { error: "must be a whole number" })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error: `must be from ${min} to ${max}` })
+    .default(fallback)
 
 /** Every variable that the reconciler reads. */
 const ReconcilerEnvironment = z.object({
@@ -24,15 +29,15 @@ const ReconcilerEnvironment = z.object({
   TENANTS_DIR: z.string().min(1).default("./tenants"),
   FLEET_FILE: z.string().min(1).default("./fleet.yaml"),
   MIGRATIONS_DIR: z.string().min(1).default("./migrations"),
-  STATUS_PORT: number(3001, 0, 65_535),
+  STATUS_PORT: whole(3001, 0, 65_535),
   /** Seconds between two passes when no file changes. */
-  RECONCILE_INTERVAL: number(60, 1, 86_400),
+  RECONCILE_INTERVAL: whole(60, 1, 86_400),
   /** Milliseconds between two looks at an operation of Neon's. */
-  NEON_POLL_INTERVAL: number(1000, 10, 60_000),
-  NEON_REQUESTS_PER_SECOND: number(8, 1, 10_000),
-  SQL_CONCURRENCY: number(8, 1, 100),
+  NEON_POLL_INTERVAL: whole(1000, 10, 60_000),
+  NEON_REQUESTS_PER_SECOND: whole(8, 1, 10_000),
+  SQL_CONCURRENCY: whole(8, 1, 100),
   /** Seconds that running transactions get when a tenant's database is closed. */
-  DRAIN_SECONDS: number(10, 0, 600),
+  DRAIN_SECONDS: whole(10, 0, 600),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
 })
 
@@ -50,7 +55,7 @@ export type Config = {
 
 /** Throws TerminalError that names every variable that is missing or wrong. */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
-  const parsed = ReconcilerEnvironment.safeParse(environment)
+  const parsed = ReconcilerEnvironment.safeParse(environment, { reportInput: true })
   if (!parsed.success) {
     const lines = parsed.error.issues.map(({ path, message, code, input }) => {
       const name = path.join(".")

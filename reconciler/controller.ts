@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { watch } from "chokidar"
 import { TerminalError, TransientError } from "./errors.ts"
 import type { Logger } from "./log.ts"
+import { createPassLog, type PassLog } from "./pass-log.ts"
 import { reconcile, type Review, type Sources } from "./reconcile.ts"
 import { statusOf, type TenantStatus } from "./status.ts"
 import type { World } from "./world.ts"
@@ -30,51 +31,45 @@ export async function control(
 ): Promise<void> {
   const { interval, signal, log, status } = options
   const wakeUp = createWakeUp(sources, log)
+  const passLog = createPassLog(log)
   let failures = 0
   let isSettled = false
   while (!signal.aborted) {
     wakeUp.arm()
-    const next = await pass(sources, world, log, signal, status)
+    const { next, after } = await pass(sources, world, { log, passLog, signal, status })
     failures = next === "backoff" ? failures + 1 : 0
     if (next === "again" || signal.aborted) continue
     if (!isSettled && status.lastError === undefined) log.info("first passes are over")
     isSettled ||= status.lastError === undefined
     const backoff = Math.min(FIRST_BACKOFF * 2 ** (failures - 1), LAST_BACKOFF) * (0.75 + Math.random() / 2)
-    await wakeUp.wait(next === "backoff" ? Math.min(backoff, interval) : interval, signal)
+    await wakeUp.wait(next === "backoff" ? Math.min(after ?? backoff, interval) : interval, signal)
   }
   await wakeUp.close()
 }
 
-/** One pass with its logs. "again": something was done, so look whether more is to do; "rest": all is as declared. */
+/**
+ * One pass with its logs. "again": something was done, so look whether more is to do; "rest": all is as declared.
+ * `after`: milliseconds, where the failure says how long to wait.
+ */
 async function pass(
   sources: Sources,
   world: World,
-  log: Logger,
-  signal: AbortSignal,
-  status: FleetStatus,
-): Promise<"again" | "backoff" | "rest"> {
+  {
+    log,
+    passLog,
+    signal,
+    status,
+  }: { log: Logger; passLog: PassLog; signal: AbortSignal; status: FleetStatus },
+): Promise<{ next: "again" | "backoff" | "rest"; after?: number | undefined }> {
   const at = Date.now()
   try {
     const { review, outcomes } = await reconcile(sources, world, {
       signal,
       planned: (planned) => {
-        logPlan(log, planned)
+        passLog.planned(planned)
         update(status, planned, new Map())
       },
-      progress: (event) => {
-        if (event.kind === "action") {
-          const { change, action, ms } = event
-          log.info(
-            { tenant: change.tenant, tenantName: change.name, change: change.kind, action, ms },
-            "action done",
-          )
-          return
-        }
-        const { change, ms, error } = event.outcome
-        const fields = { tenant: change.tenant, tenantName: change.name, change: change.kind, ms }
-        if (error) log.error({ ...fields, reason: error.reason, error: error.message }, "change failed")
-        else log.info(fields, "change done")
-      },
+      progress: passLog.progress,
     })
     const failed = outcomes.filter(({ error }) => error !== undefined)
     const errors = failed.map(({ change, error }) => {
@@ -89,13 +84,17 @@ async function pass(
       status.tenants.filter((tenant) => tenant.condition === condition).length
     const tenants = { ready: count("Ready"), reconciling: count("Reconciling"), stalled: count("Stalled") }
     log.info({ ms, changes: outcomes.length, failures: failed.length, ...tenants }, "pass done")
-    if (failed.length > 0) return "backoff"
-    return outcomes.length > 0 ? "again" : "rest"
+    if (failed.length > 0) return { next: "backoff" }
+    return { next: outcomes.length > 0 ? "again" : "rest" }
   } catch (error) {
+    if (error instanceof TransientError && error.reason === "LeaseHeld") {
+      log.info({ retryAfter: error.retryAfter }, "another reconciler holds the lease")
+      return { next: "backoff", after: error.retryAfter }
+    }
     const isOurs = error instanceof TerminalError || error instanceof TransientError
     status.lastError = error instanceof Error ? error.message : String(error)
     log.error({ reason: isOurs ? error.reason : "Unexpected", error: status.lastError }, "pass failed")
-    return "backoff"
+    return { next: "backoff" }
   }
 }
 
@@ -104,31 +103,9 @@ function update(
   { read, fleet, observed, plan }: Review,
   errors: Parameters<typeof statusOf>[0]["errors"],
 ): void {
-  const findings = { fleet: fleet.fleet, tenants: read.tenants, observed, plan, errors }
+  const findings = { fleet: fleet.fleet, tenants: read.tenants, held: read.held, observed, plan, errors }
   status.tenants = statusOf(findings, status.tenants, Date.now())
   status.problems = read.problems.map(formatProblem)
-}
-
-function logPlan(log: Logger, { read, plan }: Review): void {
-  for (const problem of read.problems)
-    log.error({ ...problem, problem: formatProblem(problem) }, "file refused")
-  for (const { tenant, name, reason, message } of plan.stalls) {
-    log.error({ tenant, tenantName: name, reason, error: message }, "tenant stalled")
-  }
-  for (const { change, reason, message } of plan.withheld) {
-    log.warn(
-      { tenant: change.tenant, tenantName: change.name, change: change.kind, reason, error: message },
-      "change withheld",
-    )
-  }
-  if (plan.changes.length === 0) return
-  const changes = plan.changes.map(({ tenant, name, kind, actions }) => ({
-    tenant,
-    tenantName: name,
-    change: kind,
-    actions: actions.map((action) => action.kind),
-  }))
-  log.info({ changes }, "plan made")
 }
 
 /** Wakes the loop when a file that a pass reads has changed. */

@@ -1,6 +1,7 @@
 /** Reads tenants/: files in, tenants out, and for every file that is no tenant one line that says why. */
 import { readdir } from "node:fs/promises"
 import path from "node:path"
+import { TerminalError } from "./errors.ts"
 import { nameKey, Tenant, TenantId } from "./tenant.ts"
 import { type Problem, readYamlFile, type YamlFile } from "./yaml-file.ts"
 
@@ -12,14 +13,29 @@ export type ReadTenants = {
 }
 
 /**
- * Reads every .yaml and .yml file below `directory`. Throws only where the folder itself cannot be read: a folder
+ * Reads every .yaml and .yml file below `directory`, but for hidden files and folders. Throws only where the folder itself cannot be read: a folder
  * that is away is not an empty one.
  */
 export async function readTenants(directory: string): Promise<ReadTenants> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(
+    (error: unknown) => {
+      const { code } = error as NodeJS.ErrnoException
+      throw new TerminalError(
+        "NoTenantsFolder",
+        `the tenants folder ${directory} cannot be read (${code}): check TENANTS_DIR`,
+      )
+    },
+  )
   const files = entries
-    .filter((entry) => !entry.isDirectory() && /^[^.].*\.ya?ml$/.test(entry.name))
+    .filter((entry) => !entry.isDirectory() && /\.ya?ml$/.test(entry.name))
     .map((entry) => path.join(entry.parentPath, entry.name))
+    .filter(
+      (file) =>
+        !path
+          .relative(directory, file)
+          .split(path.sep)
+          .some((part) => part.startsWith(".")),
+    )
     .toSorted()
   return refuseClashes(await Promise.all(files.map((file) => readYamlFile(file, Tenant))))
 }

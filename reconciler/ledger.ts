@@ -2,7 +2,17 @@
 import { z } from "zod"
 import { FleetId, secretName, Slot, TenantId } from "./tenant.ts"
 
-const TenantState = z.enum(["reserved", "active", "retired"])
+const TenantState = z.enum(["reserved", "active", "suspended", "retired", "purging"])
+/**
+ * A change under way that the lists alone would not show. renaming, suspending: the logins may be closed. rotating: a
+ * new credential is wanted. draining: it is published, and the other login still has to be closed.
+ */
+const Transition = z.enum(["renaming", "suspending", "rotating", "draining"])
+/** What a person may allow for one tenant, once. */
+export const ApprovalVerb = z.enum(["retire", "purge", "recreate"])
+export type ApprovalVerb = z.infer<typeof ApprovalVerb>
+/** `until`: ISO 8601. */
+type Approval = { verb: ApprovalVerb; until: string }
 
 export type LedgerEntry = {
   id: TenantId
@@ -15,18 +25,23 @@ export type LedgerEntry = {
   schema: string
   /** The login role that the secret's value names. */
   slot: Slot
-  /** Set while a change that closes the database to sessions is under way; whoever finds it finishes the change. */
-  transition?: "renaming" | undefined
+  /** Whoever finds it finishes the change. */
+  transition?: z.infer<typeof Transition> | undefined
   /** ISO 8601; set when state is retired. */
   retiredAt?: string | undefined
+  protected?: boolean | undefined
+  approval?: Approval | undefined
 }
 
-/** A secret that the vault lists: an entry of a ledger, or somebody else's (`entry` undefined). */
+/**
+ * A secret that the vault lists. `owner`: the fleet that its tags name, undefined where they name none. `entry`: what
+ * they say, undefined where they are not whole. `changedAt`: milliseconds since 1970.
+ */
 export type ObservedSecret = {
   name: string
   enabled: boolean
+  owner: FleetId | undefined
   entry: LedgerEntry | undefined
-  /** Milliseconds since 1970. */
   changedAt: number
 }
 
@@ -39,8 +54,14 @@ const Tags = z.object({
   state: TenantState,
   schema: z.string(),
   slot: Slot,
-  transition: z.enum(["renaming"]).optional(),
+  transition: Transition.optional(),
   "retired-at": z.iso.datetime().optional(),
+  protected: z.literal("true").optional(),
+  approval: z
+    .string()
+    .transform((text) => text.split(" "))
+    .pipe(z.tuple([ApprovalVerb, z.iso.datetime()]))
+    .optional(),
 })
 
 export const toTags = (entry: LedgerEntry): Record<string, string> => ({
@@ -54,14 +75,33 @@ export const toTags = (entry: LedgerEntry): Record<string, string> => ({
   slot: entry.slot,
   ...(entry.transition ? { transition: entry.transition } : {}),
   ...(entry.retiredAt ? { "retired-at": entry.retiredAt } : {}),
+  ...(entry.protected ? { protected: "true" } : {}),
+  ...(entry.approval ? { approval: `${entry.approval.verb} ${entry.approval.until}` } : {}),
 })
+
+/** Whose the tags say that the secret is; undefined where they do not say that Tenantry manages it. */
+export const ownerOf = (tags: Record<string, string> | undefined): FleetId | undefined =>
+  tags?.["managed-by"] === "tenantry" ? FleetId.safeParse(tags["fleet"]).data : undefined
 
 /** The entry that a secret's name and tags make; undefined where they make none. */
 export function fromTags(secret: string, tags: Record<string, string> | undefined): LedgerEntry | undefined {
-  const id = TenantId.safeParse(secret.replace(/^tenant-/, ""))
+  const id = TenantId.safeParse(secret.toLowerCase().replace(/^tenant-/, ""))
   const parsed = Tags.safeParse(tags)
   if (!id.success || !parsed.success || secret.toLowerCase() !== secretName(id.data)) return undefined
-  const { fleet, tenant, cell, database, state, schema, slot, transition } = parsed.data
-  const retiredAt = parsed.data["retired-at"]
-  return { id: id.data, fleet, name: tenant, cell, database, state, schema, slot, transition, retiredAt }
+  const {
+    "managed-by": _,
+    tenant,
+    "retired-at": retiredAt,
+    approval,
+    protected: isProtected,
+    ...same
+  } = parsed.data
+  return {
+    ...same,
+    id: id.data,
+    name: tenant,
+    ...(retiredAt ? { retiredAt } : {}),
+    ...(isProtected ? { protected: true } : {}),
+    ...(approval ? { approval: { verb: approval[0], until: approval[1] } } : {}),
+  }
 }

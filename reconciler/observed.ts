@@ -1,6 +1,8 @@
 /** Looks at the world: complete, or it throws. Absence is never guessed from a failure. */
-import { type Observed, withMarkers } from "./plan.ts"
+import { TransientError } from "./errors.ts"
+import type { Observed } from "./plan.ts"
 import { readMarkers } from "./providers/postgres.ts"
+import type { FleetId } from "./tenant.ts"
 import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
 /** The lists of Neon and of the vault: one call per cell and one per 25 secrets; no database is woken. */
@@ -9,10 +11,25 @@ export async function observe({ neon, vault }: World): Promise<Observed> {
   return { databases: names.map((name) => ({ name, marker: undefined })), secrets }
 }
 
-/** The same with each database's marker, which only the databases' server knows. */
-export async function observeMarkers(world: World, observed: Observed): Promise<Observed> {
+/**
+ * The same with each database's marker, which only the databases' server knows. Throws TransientError where that
+ * server has a database of ours that Neon's list does not: then the list is stale or cut short, and proves nothing.
+ */
+export async function observeMarkers(world: World, observed: Observed, fleet: FleetId): Promise<Observed> {
   const existing = observed.databases[0]?.name
   if (!existing) return observed
   const uri = await ownerUris(world).direct(existing, MAINTENANCE_DATABASE)
-  return withMarkers(observed, await world.sql(() => readMarkers(uri)))
+  const markers = await world.sql(() => readMarkers(uri))
+  const listed = new Set(observed.databases.map(({ name }) => name))
+  for (const [name, marker] of markers) {
+    if (marker?.fleet !== fleet || listed.has(name)) continue
+    throw new TransientError(
+      "ListIncomplete",
+      `Neon's list lacks ${name}, which its Postgres has: the list is stale or cut short`,
+    )
+  }
+  return {
+    ...observed,
+    databases: observed.databases.map(({ name }) => ({ name, marker: markers.get(name) ?? null })),
+  }
 }

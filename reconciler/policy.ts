@@ -1,6 +1,7 @@
 /** What may be done of what would have to be done: a policy is a function from a diff to a plan. */
-import { type Change, claimedBy, type Diff, type Observed, type Stall, vacatedBy } from "./plan.ts"
-import type { TenantId } from "./tenant.ts"
+import { type Change, type ChangeKind, claimedBy, type Stall, vacatedBy } from "./action.ts"
+import type { ApprovalVerb } from "./ledger.ts"
+import type { Diff, Observed } from "./plan.ts"
 
 export type Policy = {
   /** Whether a tenant whose file is gone may be retired at all. */
@@ -16,42 +17,45 @@ export type Circumstances = {
   /** Files in tenants/ that could not be read: any of them may be the file that seems to be gone. */
   unreadable: number
   desired: number
-  /** Tenants in the ledger that are not retired. */
+  /** Tenants that are declared, or in the ledger and not retired; whichever is more. */
   fleet: number
   databases: Observed["databases"]
 }
 
-/** A change that waits for a person. */
-export type Withheld = { change: Change; reason: string; message: string }
+/** A change that waits for a person; `approve` is what `tenantry approve` takes, where an approval can help. */
+type Withheld = { change: Change; reason: string; message: string; approve?: ApprovalVerb }
 
-export type Plan = { changes: readonly Change[]; withheld: readonly Withheld[]; stalls: readonly Stall[] }
+export type Plan = Diff & { withheld: readonly Withheld[] }
 
-const isRemoval = ({ kind }: Change) => kind === "retire" || kind === "purge"
+type Removal = Change & { kind: ApprovalVerb & ChangeKind }
+const isRemoval = (change: Change): change is Removal => change.kind === "retire" || change.kind === "purge"
 
 /** The plan that the policy allows. What it does not allow is in `withheld`, with the reason. */
 export function restrain(diff: Diff, policy: Policy, circumstances: Circumstances): Plan {
   const removals = diff.changes.filter(isRemoval)
-  const objection = removals.length > 0 ? objectionTo(removals.length, policy, circumstances) : undefined
-  const withheld = objection ? removals.map((change) => ({ change, ...objection })) : []
-  const allowed = objection ? diff.changes.filter((change) => !isRemoval(change)) : diff.changes
+  const counted = removals.filter(({ isApproved, isProtected }) => !isApproved && !isProtected).length
+  const withheld = removals.flatMap((change) => {
+    const objection = objectionTo(change, counted, policy, circumstances)
+    return objection ? [{ change, ...objection }] : []
+  })
+  const objectionable = new Set<Change>(withheld.map(({ change }) => change))
+  const allowed = diff.changes.filter((change) => !objectionable.has(change))
   const { changes, stalls } = withFreeNames(allowed, circumstances.databases)
-  return { changes, withheld, stalls: [...diff.stalls, ...stalls] }
+  return { ...diff, changes, withheld, stalls: [...diff.stalls, ...stalls] }
 }
 
-type Objection = { reason: string; message: string }
+type Objection = Omit<Withheld, "change">
 
-/** Why no tenant may be removed in this pass; undefined where nothing speaks against it. */
-function objectionTo(removals: number, policy: Policy, circumstances: Circumstances): Objection | undefined {
-  const { unreadable, desired, fleet } = circumstances
+/** Why this tenant may not be removed in this pass; undefined where nothing speaks against it. */
+function objectionTo(
+  { kind, isApproved, isProtected }: Removal,
+  removals: number,
+  policy: Policy,
+  { unreadable, desired, fleet }: Circumstances,
+): Objection | undefined {
   if (unreadable > 0) {
-    const message = `${unreadable} file(s) in the tenants folder cannot be read, and any of them may be this tenant's: mend them first`
+    const message = `${unreadable} fault(s) in the tenants folder, and any of these files may be this tenant's: mend them first`
     return { reason: "UnreadableFiles", message }
-  }
-  if (desired === 0) {
-    return {
-      reason: "NothingDesired",
-      message: "the tenants folder declares no tenant at all: is it the right folder?",
-    }
   }
   if (policy.deletion === "forbid") {
     return {
@@ -59,31 +63,47 @@ function objectionTo(removals: number, policy: Policy, circumstances: Circumstan
       message: "fleet.yaml says deletion: forbid; bring the file back, or change that",
     }
   }
-  const cap = Math.min(policy.maxRemovals, Math.floor(policy.maxRemovalShare * fleet))
-  if (removals > cap) {
-    const message = `${removals} removals are more than the ${cap} that fleet.yaml allows in one pass (${policy.maxRemovals}, and ${policy.maxRemovalShare * 100} % of ${fleet})`
-    return { reason: "TooManyRemovals", message }
+  if (isApproved) return undefined
+  if (isProtected)
+    return { reason: "Protected", message: "the ledger says that this tenant is protected", approve: kind }
+  if (desired === 0) {
+    return {
+      reason: "NothingDesired",
+      message: "no tenant at all is declared: is it the right folder?",
+      approve: kind,
+    }
   }
-  return undefined
+  const cap = Math.min(policy.maxRemovals, Math.floor(policy.maxRemovalShare * fleet))
+  if (removals <= cap) return undefined
+  const share = Math.round(policy.maxRemovalShare * 100)
+  const message = `${removals} removals are more than the ${cap} that fleet.yaml allows in one pass (${policy.maxRemovals}, and ${share} % of ${fleet})`
+  return { reason: "TooManyRemovals", message, approve: kind }
 }
 
 /** Leaves out the changes that want a name which a database has and which nothing in the plan sets free. */
-function withFreeNames(changes: readonly Change[], databases: Observed["databases"]): Diff {
+function withFreeNames(
+  changes: readonly Change[],
+  databases: Observed["databases"],
+): Pick<Diff, "changes" | "stalls"> {
   const taken = new Set(databases.map(({ name }) => name))
   const stalls: Stall[] = []
+  const fallbacks: Change[] = []
   let rest = changes
   for (;;) {
     const vacated = new Set(rest.flatMap(({ actions }) => actions.map(vacatedBy)))
-    const blocked = new Map<TenantId, Stall>()
-    for (const { tenant, name, actions } of rest) {
-      const database = actions
+    const blocked = new Set<Change>()
+    for (const change of rest) {
+      const database = change.actions
         .map(claimedBy)
         .find((claimed) => claimed && taken.has(claimed) && !vacated.has(claimed))
-      if (database) blocked.set(tenant, { tenant, name, reason: "NameTaken", message: nameTaken(database) })
+      if (!database) continue
+      blocked.add(change)
+      const { tenant, name, otherwise } = change
+      stalls.push({ tenant, name, reason: "NameTaken", message: nameTaken(database) })
+      if (otherwise) fallbacks.push(otherwise)
     }
-    if (blocked.size === 0) return { changes: rest, stalls }
-    stalls.push(...blocked.values())
-    rest = rest.filter(({ tenant }) => !blocked.has(tenant))
+    if (blocked.size === 0) return { changes: [...rest, ...fallbacks], stalls }
+    rest = rest.filter((change) => !blocked.has(change))
   }
 }
 

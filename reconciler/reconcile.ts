@@ -1,19 +1,22 @@
 /**
  * ONE PASS
  *
- *     readTenants -> observe -> diff -> restrain -> apply -> outcomes
+ *     readTenants -> observe -> diff -> restrain -> (lease) -> apply -> outcomes
  *
- * It remembers nothing: what it does follows from the files and from what Neon and the vault list. A pass in which
+ * It remembers nothing but which databases it has found to be strangers': what it does follows from the files and from what Neon and the vault list. A pass in which
  * nothing changed costs those lists and no more.
  */
 import { apply, type Outcome, type Progress } from "./apply.ts"
 import { readTenants, type ReadTenants } from "./desired.ts"
+import { TransientError } from "./errors.ts"
 import { type Fleet, readFleet } from "./fleet.ts"
 import { type Migrations, readMigrations } from "./migrations.ts"
 import { observe, observeMarkers } from "./observed.ts"
-import { type Desired, diff, type Observed } from "./plan.ts"
+import { type Desired, diff, type Observed, unexplained } from "./plan.ts"
 import { type Plan, restrain } from "./policy.ts"
-import type { World } from "./world.ts"
+import { acquireLease } from "./providers/lease.ts"
+import type { FleetId } from "./tenant.ts"
+import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
 export type Sources = { tenantsDir: string; fleetFile: string; migrationsDir: string }
 
@@ -46,18 +49,28 @@ export async function review(sources: Sources, world: World): Promise<Review> {
   const now = Date.now()
   const listed = await observe(world)
   const sketch = diff(desired, listed, now)
-  const isQuiet = sketch.changes.length === 0 && sketch.stalls.length === 0
   // The lists say that all is well, or else the markers have the last word on whose database is whose.
-  const observed = isQuiet ? listed : await observeMarkers(world, listed)
-  const plan = restrain(isQuiet ? sketch : diff(desired, observed, now), fleet, {
+  const isQuiet =
+    sketch.changes.length === 0 &&
+    sketch.stalls.length === 0 &&
+    unexplained(sketch).every((name) => world.strangers.has(name))
+  const observed = isQuiet ? listed : await observeMarkers(world, listed, fleet.fleet)
+  const known = isQuiet ? sketch : diff(desired, observed, now)
+  if (!isQuiet) world.strangers = new Set(unexplained(known))
+  const plan = restrain(known, fleet, {
     unreadable: read.problems.length,
     desired: read.tenants.length,
-    fleet: observed.secrets.filter(({ entry }) => entry?.fleet === fleet.fleet && entry.state !== "retired")
-      .length,
+    fleet: Math.max(live(observed, fleet.fleet), read.tenants.length),
     databases: observed.databases,
   })
   return { read, fleet, migrations, observed, plan }
 }
+
+/** How many tenants the ledger has that are not retired. */
+const live = ({ secrets }: Observed, fleet: FleetId) =>
+  secrets.filter(
+    ({ entry }) => entry?.fleet === fleet && entry.state !== "retired" && entry.state !== "purging",
+  ).length
 
 /** One pass. Throws where the world could not be observed; what happens to single tenants is in the outcomes. */
 export async function reconcile(
@@ -65,11 +78,51 @@ export async function reconcile(
   world: World,
   hooks: { signal: AbortSignal; planned: (review: Review) => void; progress: Progress },
 ): Promise<{ review: Review; outcomes: Outcome[] }> {
-  const reviewed = await review(sources, world)
-  hooks.planned(reviewed)
-  const { plan, fleet, migrations, observed } = reviewed
+  const first = await review(sources, world)
+  if (first.plan.changes.length === 0) {
+    hooks.planned(first)
+    return { review: first, outcomes: [] }
+  }
+  return withLease(world, first, async (lost) => {
+    // Another reconciler may have worked until it gave the lease up.
+    const reviewed = await review(sources, world)
+    hooks.planned(reviewed)
+    const { plan, fleet, migrations, observed } = reviewed
+    const outcomes = await apply(plan, {
+      world,
+      fleet: fleet.fleet,
+      migrations,
+      existing: observed.databases[0]?.name,
+      signal: AbortSignal.any([hooks.signal, lost]),
+      progress: hooks.progress,
+    })
+    return { review: reviewed, outcomes }
+  })
+}
+
+/** Runs `task` while no other reconciler of the fleet can apply. Throws TransientError where one is at it. */
+export async function withLease<T>(
+  world: World,
+  { fleet, observed }: Pick<Review, "fleet" | "observed">,
+  task: (lost: AbortSignal) => Promise<T>,
+): Promise<T> {
   const existing = observed.databases[0]?.name
-  const { signal, progress } = hooks
-  const outcomes = await apply(plan, { world, fleet: fleet.fleet, migrations, existing, signal, progress })
-  return { review: reviewed, outcomes }
+  if (!existing) {
+    throw new TransientError(
+      "NoDatabase",
+      "the Neon branch has no database at all, so there is nowhere to hold the lease: create one, such as neondb",
+    )
+  }
+  const lease = await acquireLease(await ownerUris(world).direct(existing, MAINTENANCE_DATABASE), fleet.fleet)
+  if (!lease)
+    throw new TransientError(
+      "LeaseHeld",
+      "another reconciler of this fleet is applying; waiting for it",
+      3000,
+    )
+  try {
+    return await task(lease.lost)
+  } finally {
+    await lease.release()
+  }
 }

@@ -1,7 +1,7 @@
 /** Plans, outcomes and status as lines for people. */
 import type { Outcome } from "./apply.ts"
 import type { FleetStatus } from "./controller.ts"
-import type { Change } from "./plan.ts"
+import type { Change } from "./action.ts"
 import type { Review } from "./reconcile.ts"
 import { formatProblem } from "./yaml-file.ts"
 
@@ -10,7 +10,11 @@ const SIGN: Record<Change["kind"], string> = {
   restore: "+",
   rename: "~",
   migrate: "~",
+  update: "~",
   repair: "~",
+  rotate: "~",
+  suspend: "~",
+  resume: "~",
   retire: "-",
   purge: "-",
 }
@@ -18,18 +22,28 @@ const SIGN: Record<Change["kind"], string> = {
 const describe = ({ kind, name, actions }: Change): string =>
   `${SIGN[kind]} ${kind} ${name} (${actions.map((action) => action.kind).join(" > ")})`
 
-/** One line per change, removals first, then what waits and why. */
-export function renderPlan({ read, plan }: Review): string {
+const remedy = (tenant: string, verb: string | undefined) =>
+  verb ? `; to allow it once: npx tenantry approve ${tenant} ${verb}` : ""
+
+/** One line per change, removals first, then what waits for a person and why. */
+export function renderPlan({ read, plan }: Pick<Review, "read" | "plan">): string {
   const removalsFirst = plan.changes.toSorted(
     (a, b) => Number(SIGN[b.kind] === "-") - Number(SIGN[a.kind] === "-"),
   )
+  const { databases, secrets } = plan.unmanaged
   return [
     ...read.problems.map((problem) => `! ${formatProblem(problem)}`),
     ...removalsFirst.map(describe),
     ...plan.withheld.map(
-      ({ change, reason, message }) => `! withheld: ${change.kind} ${change.name}: ${reason}: ${message}`,
+      ({ change, reason, message, approve }) =>
+        `! withheld: ${change.kind} ${change.name}: ${reason}: ${message}${remedy(change.tenant, approve)}`,
     ),
-    ...plan.stalls.map(({ name, reason, message }) => `! stalled: ${name}: ${reason}: ${message}`),
+    ...plan.stalls.map(
+      ({ tenant, name, reason, message, approve }) =>
+        `! stalled: ${name}: ${reason}: ${message}${remedy(tenant, approve)}`,
+    ),
+    ...(databases.length > 0 ? [`unmanaged databases, never touched: ${databases.join(", ")}`] : []),
+    ...(secrets.length > 0 ? [`unmanaged secrets, never touched: ${secrets.join(", ")}`] : []),
     `plan: ${plan.changes.length} to change, ${plan.withheld.length} withheld, ${plan.stalls.length} stalled, ${read.problems.length} faults in files`,
   ].join("\n")
 }

@@ -1,15 +1,16 @@
 /** What a person sees of each tenant: one of three conditions, why, and since when. */
+import type { ApprovalVerb } from "./ledger.ts"
 import type { Observed } from "./plan.ts"
 import type { Plan } from "./policy.ts"
 import type { FleetId, Tenant, TenantId } from "./tenant.ts"
 
 /** Ready: served as declared. Reconciling: work is under way or will be tried again. Stalled: a person must act. */
-export type Condition = "Ready" | "Reconciling" | "Stalled"
+type Condition = "Ready" | "Reconciling" | "Stalled"
 
 export type TenantStatus = {
   id: TenantId
   name: string
-  /** What the ledger says: reserved, active, retired; "absent" before there is an entry. */
+  /** What the ledger says: reserved, active, suspended, retired, purging; "absent" before there is an entry. */
   state: string
   database: string | undefined
   schema: string | undefined
@@ -18,6 +19,8 @@ export type TenantStatus = {
   reason: string
   /** For people: what is the matter and what to do. */
   message: string
+  /** What `tenantry approve` takes, where the tenant waits for a person. */
+  approve?: ApprovalVerb | undefined
   /** When the condition or its reason last changed; milliseconds since 1970. */
   since: number
 }
@@ -26,6 +29,8 @@ export type TenantStatus = {
 export type Findings = {
   fleet: FleetId
   tenants: readonly Tenant[]
+  /** Tenants that a faulty file names. */
+  held: ReadonlySet<TenantId>
   observed: Observed
   plan: Plan
   errors: ReadonlyMap<TenantId, { reason: string; message: string; isTerminal: boolean }>
@@ -33,7 +38,7 @@ export type Findings = {
 
 /** The status of every tenant that has a file or an entry in the ledger, sorted by name. */
 export function statusOf(findings: Findings, previous: readonly TenantStatus[], now: number): TenantStatus[] {
-  const { fleet, tenants, observed, plan, errors } = findings
+  const { fleet, tenants, held, observed, plan, errors } = findings
   const entries = new Map(
     observed.secrets.flatMap(({ entry }) => (entry?.fleet === fleet ? [[entry.id, entry] as const] : [])),
   )
@@ -43,17 +48,27 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
   const changes = new Map(plan.changes.map((change) => [change.tenant, change]))
   const before = new Map(previous.map((status) => [status.id, status]))
 
-  const verdict = (id: TenantId): Pick<TenantStatus, "condition" | "reason" | "message"> => {
+  const verdict = (id: TenantId): Pick<TenantStatus, "condition" | "reason" | "message" | "approve"> => {
+    if (held.has(id)) {
+      const message = "its file has faults, so it is left as it is: mend the file, as tenantry validate says"
+      return { condition: "Stalled", reason: "FileRefused", message }
+    }
     const error = errors.get(id)
-    const stall = stalls.get(id) ?? withheld.get(id) ?? (error?.isTerminal ? error : undefined)
-    if (stall) return { condition: "Stalled", reason: stall.reason, message: stall.message }
+    const waiting = stalls.get(id) ?? withheld.get(id)
+    if (waiting) {
+      const { reason, message, approve } = waiting
+      return { condition: "Stalled", reason, message, ...(approve ? { approve } : {}) }
+    }
+    if (error?.isTerminal) return { condition: "Stalled", reason: error.reason, message: error.message }
     if (error) return { condition: "Reconciling", reason: error.reason, message: error.message }
     const change = changes.get(id)
     if (change)
       return { condition: "Reconciling", reason: "Applying", message: `${change.kind} is under way` }
-    if (entries.get(id)?.state === "retired") {
+    const state = entries.get(id)?.state
+    if (state === "retired")
       return { condition: "Ready", reason: "Retired", message: "kept until its grace period ends" }
-    }
+    if (state === "suspended")
+      return { condition: "Ready", reason: "Suspended", message: "kept, and served to nobody" }
     return { condition: "Ready", reason: "Served", message: "" }
   }
 

@@ -3,9 +3,11 @@ import { z } from "zod"
 
 /** A lower-case UUID. It is for ever; everything else about a tenant may change. */
 export const TenantId = z
-  .string({ error: "must be a UUID in quotes or plain" })
+  .string({ error: "must be a UUID" })
+  .regex(/^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, {
+    error: 'must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"',
+  })
   .transform((text) => text.toLowerCase())
-  .pipe(z.guid({ error: 'must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"' }))
   .brand<"TenantId">()
 export type TenantId = z.infer<typeof TenantId>
 
@@ -36,6 +38,10 @@ export const Tenant = z.strictObject({
     .string({ error: "must be the name of a file in migrations/seeds, without .sql" })
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: "must be lower-case letters, digits and hyphens" })
     .optional(),
+  /** True: kept as it is, and served to nobody. */
+  suspended: z.boolean({ error: "must be true or false" }).optional(),
+  /** True: its removal waits for a person. The ledger remembers it when the file is gone. */
+  protected: z.boolean({ error: "must be true or false" }).optional(),
 })
 export type Tenant = z.infer<typeof Tenant>
 

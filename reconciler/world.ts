@@ -14,6 +14,8 @@ export type World = {
   drain: number
   /** How this cell is named in the ledger. */
   cell: string
+  /** Databases named as ours whose markers were read and said otherwise, so that they wake nobody at each pass. */
+  strangers: ReadonlySet<string>
 }
 
 export const openWorld = (config: Config): World => ({
@@ -22,6 +24,7 @@ export const openWorld = (config: Config): World => ({
   sql: createSemaphore(config.sqlConcurrency),
   drain: config.drain,
   cell: config.neon.projectId,
+  strangers: new Set(),
 })
 
 /** Connection strings of the owner, for any database of the cell. */
@@ -37,7 +40,10 @@ export function ownerUris({ neon }: World): OwnerUris {
   const memo = (pooled: boolean) => {
     let base: Promise<string> | undefined
     return async (existing: string, database = existing) => {
-      base ??= neon.ownerUri(existing, pooled)
+      base ??= neon.ownerUri(existing, pooled).catch((error: unknown) => {
+        base = undefined
+        throw error
+      })
       return withDatabase(await base, database)
     }
   }

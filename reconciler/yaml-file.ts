@@ -52,9 +52,14 @@ export async function readYamlFile<T>(
   }
   if (!isMap(document.contents))
     return failed(1, `must hold keys (${keys.join(", ")}), one a line, such as "${keys[0]}: …"`)
-  const raw: unknown = document.toJS({ maxAliasCount: 10 })
+  let raw: unknown
+  try {
+    raw = document.toJS({ maxAliasCount: 10 })
+  } catch (error) {
+    return failed(1, `is not valid YAML: ${(error as Error).message.replaceAll(/\s+/g, " ")}`)
+  }
   const lineOf = (key: string) => Math.max(1, lines.linePos(offsetOf(document, key)).line)
-  const result = schema.safeParse(raw)
+  const result = schema.safeParse(raw, { reportInput: true })
   if (result.success) return { file, value: result.data, problems: [], raw, lineOf }
   const problems = result.error.issues
     .flatMap((issue) => describe(issue, keys))

@@ -73,6 +73,7 @@ export async function openControl(superuserUri: string): Promise<Control> {
   uri.pathname = `/${CONTROL_DATABASE}`
   const pool = new Pool({ connectionString: uri.href, max: 8, application_name: "neon stand-in" })
   pool.on("error", () => {}) // an idle connection was cut; the next query opens another
+  pool.on("connect", (client) => client.on("error", () => {})) // the query under way reports it
   const holder = new Client({ connectionString: uri.href, application_name: "neon stand-in lock" })
   holder.on("error", () => {}) // the lock is lost only with Postgres itself
   await holder.connect()

@@ -9,7 +9,9 @@ import {
   groupRole,
   loginRole,
   type Marker,
+  otherSlot,
   parseMarker,
+  secretName,
   type Slot,
   type TenantId,
 } from "../tenant.ts"
@@ -53,7 +55,7 @@ export async function connected<T>(uri: string, task: (client: Client) => Promis
 }
 
 /** SQLSTATEs that pass by themselves: connection, resources, operator's hand, object in use, rivals, catalogue races. */
-const PASSING = /^(?:08|53|57|55006|55000|40|XX000)/
+const PASSING = /^(?:08|53|57|55006|55000|40|XX000|3D000)/
 
 function postgresError(database: string, error: unknown): Error {
   if (error instanceof TerminalError || error instanceof TransientError) return error
@@ -73,6 +75,23 @@ export async function readMarkers(uri: string): Promise<Map<string, Marker | nul
   })
 }
 
+/** Writes the marker on a database that has none, as a person decided. Throws TerminalError where it has one. */
+export async function adopt(uri: string, marker: Marker): Promise<void> {
+  await connected(uri, async (client) => {
+    const { rows } = await client.query<{ name: string; comment: string | null; is_owner: boolean }>(
+      `select datname as name, shobj_description(oid, 'pg_database') as comment,
+              pg_has_role(datdba, 'usage') as is_owner
+         from pg_database where datname = current_database()`,
+    )
+    const { name, comment, is_owner: isOwner } = rows[0]!
+    if (comment !== null)
+      throw new TerminalError("NameTaken", `database ${name} has a comment already: ${comment}`)
+    if (!isOwner)
+      throw new TerminalError("NotOwner", `database ${name} belongs to another role: change its owner first`)
+    await client.query(`comment on database ${quote(name)} is ${literal(formatMarker(marker))}`)
+  })
+}
+
 /**
  * Makes a database the tenant's own: marker, nothing for PUBLIC, and the roles that may read and write its rows but
  * not change its shape. One transaction; doing it again changes nothing. A database that is not marked yet must be
@@ -87,10 +106,17 @@ export async function secure(uri: string, marker: Marker): Promise<void> {
          from pg_database d where datname = current_database()`,
     )
     const { name, comment, used } = rows[0]!
-    if (comment === null ? used : comment !== formatMarker(marker)) {
+    if (comment !== null && comment !== formatMarker(marker)) {
       throw new TerminalError(
         "NameTaken",
-        `database ${name} is not this tenant's: rename it, or choose another name`,
+        `database ${name} is another's (${comment}): rename it, or choose another name`,
+      )
+    }
+    if (comment === null && used) {
+      const remedy = `move it away, or delete the secret ${secretName(marker.tenant)}, which reserves its name, and choose another`
+      throw new TerminalError(
+        "NameTaken",
+        `database ${name} holds somebody's tables and has no marker: ${remedy}`,
       )
     }
     const group = quote(groupRole(marker.tenant))
@@ -111,6 +137,8 @@ export async function secure(uri: string, marker: Marker): Promise<void> {
         `grant ${a}, ${b} to current_user`,
         `grant connect on database ${quote(name)} to ${group}`,
         `grant usage on schema public to ${group}`,
+        `grant select, insert, update, delete on all tables in schema public to ${group}`,
+        `grant usage, select on all sequences in schema public to ${group}`,
         `alter default privileges in schema public grant select, insert, update, delete on tables to ${group}`,
         `alter default privileges in schema public grant usage, select on sequences to ${group}`,
         "commit",
@@ -119,50 +147,76 @@ export async function secure(uri: string, marker: Marker): Promise<void> {
   })
 }
 
-/** Gives one login role of the tenant a new password, and returns it. The other one keeps what it has. */
+/**
+ * Gives one login role of the tenant a new password, and returns it. The other one keeps what it has, or with
+ * `exclusive` lets no new session in.
+ */
 export async function renewCredential(
   uri: string,
   id: TenantId,
-  slot: Slot,
+  { slot, exclusive }: { slot: Slot; exclusive: boolean },
 ): Promise<{ role: string; password: string }> {
   const role = loginRole(id, slot)
   const password = randomBytes(32).toString("base64url")
   keepSecret(password)
+  const statements = [
+    `alter role ${quote(role)} login password ${literal(password)}`,
+    ...(exclusive ? [`alter role ${quote(loginRole(id, otherSlot(slot)))} nologin`] : []),
+  ]
   await connected(uri, async (client) => {
-    await client.query(`alter role ${quote(role)} login password ${literal(password)}`)
+    await client.query(["begin", ...statements, "commit"].join("; "))
   })
   return { role, password }
 }
 
-/** Lets the tenant's login role in again, with the password that it has. */
-export async function openLogin(uri: string, id: TenantId, slot: Slot): Promise<void> {
-  await connected(uri, async (client) => {
-    await client.query(`alter role ${quote(loginRole(id, slot))} login`)
-  })
+/** Closes the database to the tenant, and returns when no session of any role is on it; see `closeLogins`. */
+export async function closeDatabase(
+  uri: string,
+  id: TenantId,
+  database: string,
+  patience: number,
+): Promise<void> {
+  const roles = [loginRole(id, "a"), loginRole(id, "b")]
+  await closeLogins(uri, roles, patience, "datname = $1", database)
+}
+
+/** Closes one login of the tenant, and returns when no session of it is left; see `closeLogins`. */
+export async function closeLogin(uri: string, id: TenantId, slot: Slot, patience: number): Promise<void> {
+  const role = loginRole(id, slot)
+  await closeLogins(uri, [role], patience, "usename = $1", role)
 }
 
 /**
- * Lets no new session of the tenant in, ends the idle ones at once, gives running transactions `drain` milliseconds,
- * and ends what is left. Returns when no session of any role is on the database.
+ * Lets no new session in, ends idle ones at once, gives running transactions `patience` milliseconds, and ends what is
+ * left. Throws TransientError where sessions do not end.
  */
-export async function closeLogins(uri: string, id: TenantId, database: string, drain: number): Promise<void> {
-  const [a, b] = [quote(loginRole(id, "a")), quote(loginRole(id, "b"))]
-  const deadline = Date.now() + drain
+async function closeLogins(
+  uri: string,
+  roles: string[],
+  patience: number,
+  which: string,
+  value: string,
+): Promise<void> {
+  const deadline = Date.now() + patience
   await connected(uri, async (client) => {
-    await client.query(`begin; alter role ${a} nologin; alter role ${b} nologin; commit`)
+    await client.query(
+      ["begin", ...roles.map((role) => `alter role ${quote(role)} nologin`), "commit"].join("; "),
+    )
     for (let wait = 10; ; wait = Math.min(wait * 2, 250)) {
       const force = Date.now() >= deadline
       const { rows } = await client.query<{ open: string }>(
-        `with session as (select pid, state from pg_stat_activity where datname = $1 and backend_type = 'client backend'),
+        `with session as (select pid, state from pg_stat_activity
+                           where ${which} and backend_type = 'client backend' and pid <> pg_backend_pid()),
               ended as (select pg_terminate_backend(pid) from session where $2 or state = 'idle')
          select (select count(*) from session) as open, (select count(*) from ended)`,
-        [database, force],
+        [value, force],
       )
-      if (rows[0]!.open === "0") return
+      const { open } = rows[0]!
+      if (open === "0") return
       if (Date.now() > deadline + 10_000) {
         throw new TransientError(
           "SessionsRemain",
-          `${rows[0]!.open} sessions on database ${database} do not end`,
+          `${open} sessions (${which.split(" ")[0]} ${value}) do not end`,
         )
       }
       await sleep(wait)
@@ -170,10 +224,19 @@ export async function closeLogins(uri: string, id: TenantId, database: string, d
   })
 }
 
-/** Drops the tenant's roles; those that are gone already are no error. */
+/**
+ * Drops the tenant's roles, with the rights that they have on the database that `uri` leads to; those that are gone
+ * already are no error.
+ */
 export async function dropRoles(uri: string, id: TenantId): Promise<void> {
   await connected(uri, async (client) => {
-    const roles = [loginRole(id, "a"), loginRole(id, "b"), groupRole(id)].map(quote).join(", ")
-    await client.query(`drop role if exists ${roles}`)
+    const names = [loginRole(id, "a"), loginRole(id, "b"), groupRole(id)]
+    const { rows } = await client.query<{ rolname: string }>(
+      "select rolname from pg_roles where rolname = any($1)",
+      [names],
+    )
+    if (rows.length === 0) return
+    const roles = rows.map(({ rolname }) => quote(rolname)).join(", ")
+    await client.query(`begin; drop owned by ${roles}; drop role ${roles}; commit`)
   })
 }

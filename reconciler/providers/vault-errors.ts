@@ -14,7 +14,11 @@ const Failure = z.object({
 })
 
 const read = (error: unknown) => Failure.safeParse(error).data ?? {}
-export const status = (error: unknown): number | undefined => read(error).statusCode
+/** Whether the vault itself says that there is no such secret; a proxy's 404 says nothing. */
+export const isAbsent = (error: unknown): boolean => {
+  const { statusCode, code } = read(error)
+  return statusCode === 404 && code === "SecretNotFound"
+}
 export const innerCode = (error: unknown): string | undefined =>
   Failure.safeParse(error).data?.details?.error.innerError?.code
 
@@ -34,17 +38,23 @@ export function vaultError(what: string, error: unknown): TerminalError | Transi
   }
   if (statusCode === 429)
     return new TransientError("VaultThrottled", `Key Vault throttles: could not ${what} (${said})`)
-  if (inner === "ObjectIsBeingDeleted") {
-    return new TransientError(
-      "SecretBeingDeleted",
-      `could not ${what}: its earlier deletion is still under way`,
-    )
+  if (inner === "ObjectIsBeingDeleted" || inner === "ObjectIsBeingRecovered") {
+    return new TransientError("SecretBusy", `could not ${what}: its deletion or recovery is still under way`)
   }
-  if (statusCode === undefined || statusCode >= 500 || statusCode === 408) {
+  if (!isRefusal(statusCode, code)) {
     return new TransientError("VaultUnavailable", `Key Vault did not answer: could not ${what} (${said})`)
   }
   return new TerminalError("VaultRejected", `Key Vault refused to ${what} (${said})`)
 }
+
+/** Whether the vault itself said no: a proxy's page and half an answer carry none of its error codes. */
+const isRefusal = (statusCode: number | undefined, code: string | undefined): boolean =>
+  statusCode !== undefined &&
+  statusCode >= 400 &&
+  statusCode < 500 &&
+  statusCode !== 408 &&
+  code !== undefined &&
+  code !== "PARSE_ERROR"
 
 type PipelinePolicy = NonNullable<SecretClientOptions["additionalPolicies"]>[number]["policy"]
 

@@ -2,17 +2,21 @@
 import { DefaultAzureCredential } from "@azure/identity"
 import { SecretClient, type SecretClientOptions, type SecretProperties } from "@azure/keyvault-secrets"
 import { TerminalError, TransientError } from "../errors.ts"
-import { fromTags, type LedgerEntry, type ObservedSecret, toTags } from "../ledger.ts"
-import { keepSecret } from "../log.ts"
+import { fromTags, type LedgerEntry, type ObservedSecret, ownerOf, toTags } from "../ledger.ts"
 import { secretName, type TenantId } from "../tenant.ts"
-import { innerCode, retryThrottled, status, vaultError } from "./vault-errors.ts"
+import { createTokenBucket } from "./pacing.ts"
+import { innerCode, isAbsent, retryThrottled, vaultError } from "./vault-errors.ts"
 
 const toSecret = ({ name, enabled, tags, updatedOn }: SecretProperties): ObservedSecret => ({
   name,
   enabled: enabled ?? true,
+  owner: ownerOf(tags),
   entry: fromTags(name, tags),
   changedAt: updatedOn?.getTime() ?? 0,
 })
+
+/** Key Vault takes 300 new versions in 10 s; this leaves room for others. */
+const WRITES_PER_SECOND = 25
 
 export type Vault = ReturnType<typeof openVault>
 
@@ -22,6 +26,7 @@ export type Vault = ReturnType<typeof openVault>
  */
 export function openVault(url: string) {
   const client = createClient(url)
+  const take = createTokenBucket(WRITES_PER_SECOND)
   return {
     /** All secrets, complete or not at all; no value is read. One call per 25 secrets. */
     async list(): Promise<ObservedSecret[]> {
@@ -33,29 +38,23 @@ export function openVault(url: string) {
       })
     },
 
-    /** The connection string of a tenant that is being served. */
-    async readValue(id: TenantId): Promise<string> {
-      return guarded(`read the secret ${secretName(id)}`, async (abortSignal) => {
-        const { value } = await client.getSecret(secretName(id), { abortSignal })
-        if (!value) throw new TerminalError("SecretEmpty", `secret ${secretName(id)} has no value`)
-        keepSecret(new URL(value).password)
-        return value
-      })
-    },
-
     /** Writes a disabled secret whose tags say what is about to be made. */
     async reserve(entry: LedgerEntry): Promise<void> {
+      await take()
       await set(client, entry, "reserved", false)
     },
 
     /** Makes `uri` the tenant's credential, and the entry's tags true, in one write. */
     async publish(entry: LedgerEntry, uri: string): Promise<void> {
+      await take()
       await set(client, entry, uri, true)
     },
 
-    /** Changes tags, and whether the secret can be read; its value stays. */
-    async tag(entry: LedgerEntry, enabled: boolean): Promise<void> {
-      const tags = toTags(entry)
+    /** Changes the tags; the value stays, and can be read while the entry's state is active. */
+    async record(entry: LedgerEntry): Promise<void> {
+      await take()
+      const tags = tagsNow(entry)
+      const enabled = entry.state === "active"
       await guarded(`tag the secret ${secretName(entry.id)}`, (abortSignal) =>
         client.updateSecretProperties(secretName(entry.id), "", { enabled, tags, abortSignal }),
       )
@@ -63,6 +62,7 @@ export function openVault(url: string) {
 
     /** Deletes the secret (soft: Key Vault keeps it for its retention). Deleting what is gone succeeds. */
     async forget(id: TenantId): Promise<void> {
+      await take()
       await guarded(`delete the secret ${secretName(id)}`, async (abortSignal) => {
         await client.beginDeleteSecret(secretName(id), { abortSignal }).catch(absent)
       })
@@ -72,7 +72,7 @@ export function openVault(url: string) {
 
 async function set(client: SecretClient, entry: LedgerEntry, value: string, enabled: boolean): Promise<void> {
   const name = secretName(entry.id)
-  const options = { enabled, tags: toTags(entry), contentType: "application/vnd.tenantry.postgres-uri" }
+  const options = { enabled, tags: tagsNow(entry), contentType: "application/vnd.tenantry.postgres-uri" }
   await guarded(`write the secret ${name}`, async (abortSignal) => {
     try {
       await client.setSecret(name, value, { ...options, abortSignal })
@@ -110,33 +110,33 @@ export function openCredentialReader(url: string): CredentialReader {
         }
         return { state: "active" as const, uri: secret.value, fleet: entry.fleet }
       } catch (error) {
-        if (status(error) === 404) return undefined
+        if (isAbsent(error)) return undefined
         if (innerCode(error) !== "SecretDisabled") throw error
         return { state: await refusedState(client, name, abortSignal) }
       }
     })
 }
 
-/**
- * Why a disabled secret is disabled. Each version keeps the tags of its time, so the one that changed last counts; in
- * the same second, one that is no reservation, because every tenant begins with that.
- */
+/** Why a disabled secret is disabled. Each of its versions keeps the tags of its time, so the newest words count. */
 async function refusedState(
   client: SecretClient,
   name: string,
   abortSignal: AbortSignal,
 ): Promise<"reserved" | "suspended" | "retired"> {
-  let newest: ObservedSecret | undefined
+  let newest: SecretProperties | undefined
+  const writtenAt = (version: SecretProperties | undefined) => version?.tags?.[WRITTEN_AT] ?? ""
   for await (const version of client.listPropertiesOfSecretVersions(name, { abortSignal })) {
-    const candidate = toSecret(version)
-    const isNewer = !newest || candidate.changedAt > newest.changedAt
-    const isSameSecond = candidate.changedAt === newest?.changedAt
-    if (isNewer || (isSameSecond && newest?.entry?.state === "reserved")) newest = candidate
+    if (!newest || writtenAt(version) > writtenAt(newest)) newest = version
   }
-  const entry = newest?.entry
-  if (!entry || entry.state === "active") return "suspended"
-  return entry.state
+  const state = newest && fromTags(name, newest.tags)?.state
+  if (!state || state === "active") return "suspended"
+  return state === "purging" ? "retired" : state
 }
+
+/** When a version's tags were written: the service's own times are whole seconds, in which a tenant can change twice. */
+const WRITTEN_AT = "written-at"
+
+const tagsNow = (entry: LedgerEntry) => ({ ...toTags(entry), [WRITTEN_AT]: new Date().toISOString() })
 
 /** Longest that one operation, with the client's own retries, may take; in milliseconds. */
 const OPERATION_DEADLINE = 60_000
@@ -163,5 +163,5 @@ async function guarded<T>(what: string, run: (signal: AbortSignal) => Promise<T>
 }
 
 function absent(error: unknown): void {
-  if (status(error) !== 404) throw error
+  if (!isAbsent(error)) throw error
 }

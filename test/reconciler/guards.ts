@@ -1,5 +1,6 @@
 /** What no plan may hold, whatever the world looks like: one line for each offence. */
-import type { Change, Desired, Observed } from "../../reconciler/plan.ts"
+import type { Change } from "../../reconciler/action.ts"
+import type { Desired, Observed } from "../../reconciler/plan.ts"
 import type { Plan } from "../../reconciler/policy.ts"
 import { secretName } from "../../reconciler/tenant.ts"
 
@@ -63,6 +64,7 @@ function offences(
       case "seed":
       case "credential":
       case "close":
+      case "close-login":
         must(mine.has(action.database), `${action.kind}s ${action.database}, which is not its own`)
         break
       case "rename":
@@ -75,23 +77,28 @@ function offences(
         must(action.entry.id === tenant && action.entry.fleet === desired.fleet, "publishes another's entry")
         break
       case "drop":
-        must(!isDesired && entry?.state === "retired" && isExpired, "drops before its time")
+        must(
+          entry?.state === "purging" || (!isDesired && entry?.state === "retired" && isExpired),
+          "drops before its time",
+        )
         must(mine.delete(action.database), `drops ${action.database}, which is not its own`)
         break
       case "drop-roles":
-      case "forget":
-        must(!isDesired && mine.size === 0, `${action.kind}s while there is a database`)
-        must(entry?.state === "reserved" || isExpired, `${action.kind}s before its time`)
+        must(mine.size === 0 || mine.has(action.database ?? ""), "drops roles that a database needs")
+        must(!isDesired || entry?.state === "purging", "drops the roles of what has a file")
         break
-      case "unpublish":
-        must(!isDesired, "unpublishes what has a file")
+      case "forget":
+        must(mine.size === 0, `${action.kind}s while there is a database`)
+        must(!isDesired || entry?.state === "purging", `${action.kind}s what has a file`)
+        must(
+          ["reserved", "purging"].includes(entry?.state ?? "") || isExpired,
+          `${action.kind}s before its time`,
+        )
         break
       case "reserve":
       case "record":
+        must(!isDesired || action.entry.state !== "retired", "retires what has a file")
         must(action.entry.id === tenant && action.entry.fleet === desired.fleet, "writes another's entry")
-        break
-      case "open":
-        must(isDesired && mine.size > 0, "opens a login")
         break
     }
   }

@@ -119,9 +119,9 @@ export function live(life: Life, episodes: readonly Episode[], rules: Rules = RU
   return life
 }
 
-/** Between reservation and publication only the ledger knows what goes on: nobody can stand in for it then. */
-const isBeingMade = (secret: SimulatedSecret | undefined) =>
-  secret?.tags["state"] === "reserved" || secret?.tags["schema"] === "none"
+/** While a tenant is made or purged only the ledger knows what goes on: nobody can stand in for it then. */
+const isUnderWay = (secret: SimulatedSecret | undefined) =>
+  ["reserved", "purging"].includes(secret?.tags["state"] ?? "") || secret?.tags["schema"] === "none"
 
 /** A name that a reservation already announces: whoever takes it then is met by `secure`, not by the plan. */
 const isPromised = ({ secrets }: SimulatedWorld, database: string) =>
@@ -163,17 +163,17 @@ export function befall(life: Life, event: Event): void {
       world.now += event.days * 86_400_000
       break
     case "secret lost":
-      if (isBeingMade(secret)) return
+      if (isUnderWay(secret)) return
       if (secret && event.soft) world.deletedSecrets.set(secretName(event.id), secret)
       world.secrets.delete(secretName(event.id))
       break
     case "vault lost":
-      if (world.secrets.values().some(isBeingMade)) return
+      if (world.secrets.values().some(isUnderWay)) return
       for (const [key, each] of event.soft ? world.secrets : []) world.deletedSecrets.set(key, each)
       world.secrets.clear()
       break
     case "tags edited":
-      if (isBeingMade(secret)) return
+      if (isUnderWay(secret)) return
       // A lie about a change that is half done cannot be told from the truth.
       if (event.tags["state"] === "active" && secret?.enabled) return
       for (const [key, text] of secret ? Object.entries(event.tags) : []) {

@@ -1,15 +1,8 @@
 /** Passes over the simulated world, as reconcile.ts and apply.ts make them, cut short wherever a test says so. */
 import { TerminalError, TransientError } from "../../reconciler/errors.ts"
-import { fromTags } from "../../reconciler/ledger.ts"
-import {
-  type Change,
-  claimedBy,
-  type Desired,
-  diff,
-  type Observed,
-  vacatedBy,
-  withMarkers,
-} from "../../reconciler/plan.ts"
+import { fromTags, ownerOf } from "../../reconciler/ledger.ts"
+import { type Change, claimedBy, vacatedBy } from "../../reconciler/action.ts"
+import { type Desired, diff, type Observed, unexplained } from "../../reconciler/plan.ts"
 import { type Plan, type Policy, restrain } from "../../reconciler/policy.ts"
 import type { Tenant, TenantId } from "../../reconciler/tenant.ts"
 import { type Carried, CELL, FLEET, perform, type SimulatedWorld } from "./simulation.ts"
@@ -28,16 +21,19 @@ export const RULES: Rules = { diff, restrain }
 
 export const observeLists = ({ databases, secrets }: SimulatedWorld): Observed => ({
   databases: [...databases.keys()].map((name) => ({ name, marker: undefined })),
-  secrets: [...secrets].map(([name, { enabled, tags }]) => ({
+  secrets: [...secrets].map(([name, { enabled, tags, changedAt }]) => ({
     name,
     enabled,
+    owner: ownerOf(tags),
     entry: fromTags(name, tags),
-    changedAt: 0,
+    changedAt,
   })),
 })
 
-export const observeMarkers = (world: SimulatedWorld): Observed =>
-  withMarkers(observeLists(world), new Map([...world.databases].map(([name, { marker }]) => [name, marker])))
+export const observeMarkers = (world: SimulatedWorld): Observed => ({
+  ...observeLists(world),
+  databases: [...world.databases].map(([name, { marker }]) => ({ name, marker })),
+})
 
 export const desiredOf = (world: SimulatedWorld, { tenants, held }: Files): Desired => ({
   fleet: FLEET,
@@ -56,10 +52,11 @@ export function planPass(world: SimulatedWorld, files: Files, rules: Rules = RUL
   const desired = desiredOf(world, files)
   const listed = observeLists(world)
   const sketch = rules.diff(desired, listed, world.now)
-  const isQuiet = sketch.changes.length === 0 && sketch.stalls.length === 0
+  const isQuiet =
+    sketch.changes.length === 0 && sketch.stalls.length === 0 && unexplained(sketch).length === 0
   const observed = isQuiet ? listed : observeMarkers(world)
   const fleet = observed.secrets.filter(
-    ({ entry }) => entry?.fleet === FLEET && entry.state !== "retired",
+    ({ entry }) => entry?.fleet === FLEET && entry.state !== "retired" && entry.state !== "purging",
   ).length
   return rules.restrain(isQuiet ? sketch : rules.diff(desired, observed, world.now), policy ?? LENIENT, {
     unreadable: files.unreadable,

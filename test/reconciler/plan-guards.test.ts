@@ -31,10 +31,10 @@ const entryOf = (tenant: TenantId) =>
       name: fc.constantFrom(...NAMES),
       cell: fc.constant(CELL),
       database,
-      state: fc.constantFrom("reserved", "active", "retired"),
+      state: fc.constantFrom("reserved", "active", "suspended", "retired", "purging"),
       schema: fc.constantFrom("none", "0001:aa", "0002:aa"),
       slot: fc.constantFrom("a", "b"),
-      transition: fc.constant("renaming" as const),
+      transition: fc.constantFrom("renaming", "suspending", "rotating", "draining"),
       retiredAt: fc.constantFrom(0, 29, 31).map((days) => new Date(NOW - days * DAY).toISOString()),
     },
     { requiredKeys: ["id", "fleet", "name", "cell", "database", "state", "schema", "slot"] },
@@ -59,12 +59,14 @@ const observed: fc.Arbitrary<Observed> = fc.record({
     .tuple(
       ...IDS.map((tenant) =>
         fc.option(
-          fc.record({
-            name: fc.constant(secretName(tenant)),
-            enabled: fc.boolean(),
-            changedAt: fc.constant(0),
-            entry: fc.oneof({ weight: 6, arbitrary: entryOf(tenant) }, fc.constant(undefined)),
-          }),
+          fc
+            .record({
+              name: fc.constant(secretName(tenant)),
+              enabled: fc.boolean(),
+              changedAt: fc.constant(0),
+              entry: fc.oneof({ weight: 6, arbitrary: entryOf(tenant) }, fc.constant(undefined)),
+            })
+            .map((secret) => ({ ...secret, owner: secret.entry?.fleet })),
         ),
       ),
     )
@@ -92,17 +94,19 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   maxRemovalShare: fc.constantFrom(0, 0.25, 0.5, 1),
 })
 
+/** What a person has allowed by name, or has begun already, is not counted. */
 const removals = (plan: Plan) =>
   plan.changes.filter(
-    ({ kind, actions }) =>
-      kind === "retire" ||
-      kind === "purge" ||
-      actions.some((action) => ["unpublish", "drop", "drop-roles", "forget"].includes(action.kind)),
+    ({ kind, actions, isApproved }) =>
+      !isApproved &&
+      (kind === "retire" ||
+        kind === "purge" ||
+        actions.some((action) => ["drop", "drop-roles", "forget"].includes(action.kind))),
   )
 
 const circumstances = fc.record({ unreadable: fc.nat({ max: 1 }), fleet: fc.nat({ max: 8 }) })
 
-test.fails("no plan holds a forbidden action, whatever is listed and declared", () => {
+test("no plan holds a forbidden action, whatever is listed and declared", () => {
   fc.assert(
     fc.property(desired, observed, policy, circumstances, (wanted, world, rules, about) => {
       const plan = restrain(diff(wanted, world, NOW), rules, {
@@ -184,7 +188,7 @@ const unreadable = fc.tuple(
   course,
 )
 
-test.fails("whichever files cannot be read, nobody who was served loses anything", () => {
+test("whichever files cannot be read, nobody who was served loses anything", () => {
   fc.assert(
     fc.property(unreadable, ([episodes, edits, readings, interrupted]) => {
       const quiet = edits.filter(({ kind }) => kind !== "days")

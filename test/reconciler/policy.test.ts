@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import type { Change } from "../../reconciler/plan.ts"
+import type { Change } from "../../reconciler/action.ts"
 import { type Circumstances, type Policy, restrain } from "../../reconciler/policy.ts"
 import { retiredDatabaseName, TenantId } from "../../reconciler/tenant.ts"
 import { ADA, BOB, change, CLEO, database, LENIENT } from "./samples.ts"
@@ -31,7 +31,11 @@ const decide = (
     changes: allowed,
     withheld,
     stalls,
-  } = restrain({ changes, stalls: [] }, { ...LENIENT, ...policy }, around)
+  } = restrain(
+    { changes, stalls: [], unmanaged: { databases: [], secrets: [] } },
+    { ...LENIENT, ...policy },
+    around,
+  )
   return {
     done: allowed.map(({ kind, name }) => `${kind} ${name}`),
     withheld: withheld.map((one) => `${one.change.kind} ${one.change.name}: ${one.reason}`),
@@ -86,7 +90,11 @@ test.for([
 
 test("a withheld removal says how many it would be, and how many may be", () => {
   const policy: Policy = { deletion: "retire", maxRemovals: 5, maxRemovalShare: 0.5 }
-  const { withheld } = restrain({ changes: many(3), stalls: [] }, policy, { ...QUIET, fleet: 4 })
+  const { withheld } = restrain(
+    { changes: many(3), stalls: [], unmanaged: { databases: [], secrets: [] } },
+    policy,
+    { ...QUIET, fleet: 4 },
+  )
   expect(withheld[0]?.message).toBe(
     "3 removals are more than the 2 that fleet.yaml allows in one pass (5, and 50 % of 4)",
   )

@@ -12,13 +12,20 @@ const review = {
   },
   plan: {
     changes: [
-      change("create", ADA, "Ada", { kind: "create", database: "products-Ada" }, { kind: "drop-roles" }),
+      change(
+        "create",
+        ADA,
+        "Ada",
+        { kind: "create", database: "products-Ada" },
+        { kind: "drop-roles", database: undefined },
+      ),
       change("retire", BOB, "Bob", { kind: "close", database: "products-Bob" }),
     ],
     withheld: [
       { change: change("purge", CLEO, "Cleo"), reason: "DeletionForbidden", message: "bring it back" },
     ],
     stalls: [{ tenant: CLEO, name: "Cleo", reason: "NameTaken", message: "choose another" }],
+    unmanaged: { databases: ["neondb", "sales"], secrets: ["database-password"] },
   },
 } as unknown as Parameters<typeof renderPlan>[0]
 
@@ -29,6 +36,8 @@ test("a plan shows faults first, then removals, then the rest, then what waits a
     "+ create Ada (create > drop-roles)",
     "! withheld: purge Cleo: DeletionForbidden: bring it back",
     "! stalled: Cleo: NameTaken: choose another",
+    "unmanaged databases, never touched: neondb, sales",
+    "unmanaged secrets, never touched: database-password",
     "plan: 2 to change, 1 withheld, 1 stalled, 1 faults in files",
   ])
 })

@@ -1,12 +1,13 @@
 /** Small values that tests of plans, policies and status are written with. */
 import type { LedgerEntry, ObservedSecret } from "../../reconciler/ledger.ts"
-import type { Change, Desired, ObservedDatabase } from "../../reconciler/plan.ts"
+import type { Change } from "../../reconciler/action.ts"
+import type { Desired, ObservedDatabase } from "../../reconciler/plan.ts"
 import type { Policy } from "../../reconciler/policy.ts"
 import { databaseName, type FleetId, secretName, TenantId } from "../../reconciler/tenant.ts"
 
 export const FLEET: FleetId = "sample"
 export const NOW = Date.parse("2027-06-01T00:00:00Z")
-export const DAY = 86_400_000
+const DAY = 86_400_000
 
 const [ada, bob, cleo] = [1, 2, 3].map((n) => TenantId.parse(`${n}0000000-0000-4000-8000-00000000000${n}`))
 export const [ADA, BOB, CLEO] = [ada!, bob!, cleo!]
@@ -39,7 +40,8 @@ export const secretOf = (of: LedgerEntry): ObservedSecret => ({
   name: secretName(of.id),
   enabled: of.state === "active",
   entry: of,
-  changedAt: NOW,
+  owner: of.fleet,
+  changedAt: 0,
 })
 
 /** A database; `tenant`: whose marker of this fleet it carries, null for none. */

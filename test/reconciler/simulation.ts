@@ -1,8 +1,15 @@
 /** The systems as values: what Neon, Postgres and the vault would be after each action, and what would refuse it. */
 import { TerminalError, TransientError } from "../../reconciler/errors.ts"
 import { type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
-import type { Action, Change } from "../../reconciler/plan.ts"
-import { loginRole, type Marker, secretName, Slot, type TenantId } from "../../reconciler/tenant.ts"
+import type { Action, Change } from "../../reconciler/action.ts"
+import {
+  loginRole,
+  type Marker,
+  otherSlot,
+  secretName,
+  Slot,
+  type TenantId,
+} from "../../reconciler/tenant.ts"
 
 export const FLEET = "sample"
 export const CELL = "cell-1"
@@ -20,12 +27,14 @@ export type SimulatedDatabase = {
 }
 
 /** The connection string as its parts; passwords are numbers, none is given twice. */
-export type Credential = { database: string; role: string; password: number }
+type Credential = { database: string; role: string; password: number }
 
 export type SimulatedSecret = {
   enabled: boolean
   tags: Record<string, string>
   value: Credential | "reserved" | "foreign"
+  /** Milliseconds since 1970. */
+  changedAt: number
 }
 
 export type SimulatedWorld = {
@@ -102,27 +111,25 @@ export function perform(world: SimulatedWorld, action: Action, { tenant }: Chang
       const password = world.fresh++
       roleOf(world, role)
       world.roles.set(role, { login: true, password })
+      if (action.exclusive) roleOf(world, loginRole(tenant, otherSlot(action.slot))).login = false
       carried.credential = { role, password }
       break
     }
     case "publish": {
-      const login = action.credential === "new" ? carried.credential! : readValue(world, action.entry.id)
+      const login = carried.credential!
       setSecret(world, action.entry, { ...login, database: action.database }, true)
       world.known.add(login.password)
       break
     }
     case "record":
-      tagSecret(world, action.entry, true)
-      break
-    case "unpublish":
-      tagSecret(world, action.entry, false)
+      tagSecret(world, action.entry)
       break
     case "close":
       if (world.databases.has(action.database)) databaseOf(world, action.database, tenant, "closed")
       for (const slot of Slot.options) roleOf(world, loginRole(tenant, slot)).login = false
       break
-    case "open":
-      roleOf(world, loginRole(tenant, action.slot)).login = true
+    case "close-login":
+      roleOf(world, loginRole(tenant, action.slot)).login = false
       break
     case "rename":
       rename(world, action.from, action.to, tenant)
@@ -131,8 +138,11 @@ export function perform(world: SimulatedWorld, action: Action, { tenant }: Chang
       drop(world, action.database, tenant)
       break
     case "drop-roles":
-      if (world.databases.values().some(({ marker }) => marker?.tenant === tenant && marker.fleet === FLEET))
-        throw new TerminalError("SqlRejected", "objects depend on the role (2BP01)")
+      for (const [name, { marker }] of world.databases) {
+        const isOurs = marker?.tenant === tenant && marker.fleet === FLEET
+        if (isOurs && name !== action.database)
+          throw new TerminalError("SqlRejected", "objects depend on the role (2BP01)")
+      }
       for (const slot of Slot.options) world.roles.delete(loginRole(tenant, slot))
       break
     case "forget": {
@@ -218,22 +228,15 @@ function setSecret(
   const found = world.secrets.get(name)
   if (found) touch(world, entry.id, found, "overwritten")
   world.deletedSecrets.delete(name)
-  world.secrets.set(name, { enabled, tags: toTags(entry), value })
+  world.secrets.set(name, { enabled, tags: toTags(entry), value, changedAt: world.now })
 }
 
-function tagSecret(world: SimulatedWorld, entry: LedgerEntry, enabled: boolean): void {
+function tagSecret(world: SimulatedWorld, entry: LedgerEntry): void {
   const found = world.secrets.get(secretName(entry.id))
   if (!found) throw new TerminalError("VaultRejected", "404 SecretNotFound")
   touch(world, entry.id, found, "tagged")
-  world.secrets.set(secretName(entry.id), { ...found, enabled, tags: toTags(entry) })
-}
-
-/** The connection string that a tenant's secret holds; throws where it may not be read. */
-export function readValue(world: SimulatedWorld, id: TenantId): Credential {
-  const secret = world.secrets.get(secretName(id))
-  if (!secret?.enabled) throw new TransientError("VaultForbidden", "403 SecretDisabled")
-  if (typeof secret.value === "string") throw new TransientError("Unexpected", "no connection string")
-  return secret.value
+  const enabled = entry.state === "active"
+  world.secrets.set(secretName(entry.id), { ...found, enabled, tags: toTags(entry), changedAt: world.now })
 }
 
 /** The database that whoever reads this secret now gets to; undefined where nothing lets them in. */

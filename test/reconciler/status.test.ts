@@ -3,11 +3,12 @@ import type { Plan } from "../../reconciler/policy.ts"
 import { type Findings, statusOf } from "../../reconciler/status.ts"
 import { ADA, BOB, change, CLEO, entry, FLEET, NOW, retired, secretOf } from "./samples.ts"
 
-const NOTHING: Plan = { changes: [], withheld: [], stalls: [] }
+const NOTHING: Plan = { changes: [], withheld: [], stalls: [], unmanaged: { databases: [], secrets: [] } }
 
 const findings = (more: Partial<Findings>): Findings => ({
   fleet: FLEET,
   tenants: [],
+  held: new Set(),
   observed: { databases: [], secrets: [] },
   plan: NOTHING,
   errors: new Map(),
@@ -26,6 +27,10 @@ const tenants = [
 const secrets = [secretOf(entry(ADA, "Ada")), secretOf(retired(CLEO, "Cleo", 1))]
 const observed = { databases: [], secrets }
 
+test("a tenant whose file is faulty is Stalled, whatever the ledger says", () => {
+  expect(see({ tenants, observed, held: new Set([ADA]) })).toContain("Ada active Stalled/FileRefused")
+})
+
 test("every tenant with a file or an entry is shown once, by name", () => {
   const plan = { ...NOTHING, changes: [change("create", BOB, "Bob")] }
   expect(see({ tenants, observed, plan })).toEqual([
@@ -37,7 +42,13 @@ test("every tenant with a file or an entry is shown once, by name", () => {
 
 test("secrets of other fleets and of nobody are not tenants", () => {
   const foreign = secretOf(entry(BOB, "Bob", { fleet: "another" }))
-  const nobody = { name: "database-password", enabled: true, entry: undefined, changedAt: NOW }
+  const nobody = {
+    name: "database-password",
+    enabled: true,
+    owner: undefined,
+    entry: undefined,
+    changedAt: NOW,
+  }
   expect(see({ observed: { databases: [], secrets: [foreign, nobody] } })).toEqual([])
 })
 

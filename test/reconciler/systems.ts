@@ -2,11 +2,11 @@
 import { setImmediate as turn } from "node:timers/promises"
 import { TransientError } from "../../reconciler/errors.ts"
 import type { LedgerEntry } from "../../reconciler/ledger.ts"
-import type { Action, Change } from "../../reconciler/plan.ts"
+import type { Action, Change } from "../../reconciler/action.ts"
 import type { Marker, Slot, TenantId } from "../../reconciler/tenant.ts"
 import type { World } from "../../reconciler/world.ts"
 import type { Course } from "./passes.ts"
-import { type Carried, CELL, perform, readValue, type SimulatedWorld } from "./simulation.ts"
+import { type Carried, CELL, perform, type SimulatedWorld } from "./simulation.ts"
 
 type Pass = { world: SimulatedWorld; course: Course; calls: number }
 
@@ -41,15 +41,17 @@ export const postgres = {
     call((world) => new Map([...world.databases].map(([name, { marker }]) => [name, marker]))),
   secure: async (uri: string, { tenant }: Marker) =>
     act(tenant, { kind: "secure", database: databaseIn(uri) }),
-  renewCredential: async (_: string, tenant: TenantId, slot: Slot) => {
+  renewCredential: async (_: string, tenant: TenantId, how: { slot: Slot; exclusive: boolean }) => {
     const carried: Carried = {}
-    await act(tenant, { kind: "credential", database: "", slot }, carried)
+    await act(tenant, { kind: "credential", database: "", ...how }, carried)
     return { role: carried.credential!.role, password: String(carried.credential!.password) }
   },
-  openLogin: async (_: string, tenant: TenantId, slot: Slot) => act(tenant, { kind: "open", slot }),
-  closeLogins: async (_: string, tenant: TenantId, database: string) =>
+  closeLogin: async (_: string, tenant: TenantId, slot: Slot) =>
+    act(tenant, { kind: "close-login", database: "", slot }),
+  closeDatabase: async (_: string, tenant: TenantId, database: string) =>
     act(tenant, { kind: "close", database }),
-  dropRoles: async (_: string, tenant: TenantId) => act(tenant, { kind: "drop-roles" }),
+  dropRoles: async (uri: string, tenant: TenantId) =>
+    act(tenant, { kind: "drop-roles", database: databaseIn(uri) }),
 }
 
 const tenantAt = (uri: string): TenantId =>
@@ -82,22 +84,12 @@ export const worldFor = (changes: readonly Change[]): World => {
   }
   const vault = {
     reserve: async (entry: LedgerEntry) => act(entry.id, { kind: "reserve", entry }),
-    tag: async (entry: LedgerEntry, enabled: boolean) =>
-      act(entry.id, enabled ? { kind: "record", entry } : { kind: "unpublish", entry }),
+    record: async (entry: LedgerEntry) => act(entry.id, { kind: "record", entry }),
     publish: async (entry: LedgerEntry, uri: string) => {
       const { username, password } = new URL(uri)
       const credential = { role: username, password: Number(password) }
-      return act(
-        entry.id,
-        { kind: "publish", entry, database: databaseIn(uri), credential: "new" },
-        { credential },
-      )
+      return act(entry.id, { kind: "publish", entry, database: databaseIn(uri) }, { credential })
     },
-    readValue: async (id: TenantId) =>
-      call((world) => {
-        const { role, password, database } = readValue(world, id)
-        return `postgres://${role}:${password}@localhost/${encodeURIComponent(database)}`
-      }),
     forget: async (id: TenantId) => act(id, { kind: "forget" }),
   }
   return { neon, vault, sql, drain: 0, cell: CELL } as unknown as World
