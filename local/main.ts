@@ -27,6 +27,8 @@ const port = process.env["PORT"] ?? "3000"
 const statusPort = process.env["STATUS_PORT"] ?? "3001"
 const tenantsDir = process.env["TENANTS_DIR"] ?? "tenants"
 
+/** The local world is for this machine only. */
+const LOOPBACK = "127.0.0.1"
 /** Tenants that are listed when all is up; the status page has the rest. */
 const SHOWN = 20
 
@@ -85,12 +87,14 @@ async function main(): Promise<void> {
     TENANTS_DIR: path.resolve(tenantsDir),
     PORT: port,
     STATUS_PORT: statusPort,
+    STATUS_HOST: LOOPBACK,
     ...vault.environment("reconciler"),
   }
   const file = await writeEnvironment(home, environment)
 
   startOurs("api", path.join(root, "api/main.ts"), [], {
     PORT: port,
+    HOST: LOOPBACK,
     AUTH: "off", // on loopback, with sample data; the API says so itself
     ...vault.environment("api"),
   })

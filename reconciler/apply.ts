@@ -155,10 +155,10 @@ async function assertMarked(uri: string, database: string, marker: Marker): Prom
 
 function asOurs(error: unknown, signal: AbortSignal): TerminalError | TransientError {
   if (error instanceof TerminalError || error instanceof TransientError) return error
-  if (signal.aborted)
-    return new TransientError(
-      "Interrupted",
-      "the reconciler was asked to stop; the next one goes on from here",
-    )
+  if (signal.aborted) {
+    const isLate = signal.reason instanceof Error && signal.reason.name === "TimeoutError"
+    const why = isLate ? "this pass has used its time" : "the reconciler was asked to stop, or lost its lease"
+    return new TransientError("Interrupted", `${why}; the next pass goes on from here`)
+  }
   return new TransientError("Unexpected", error instanceof Error ? error.message : String(error))
 }

@@ -30,6 +30,8 @@ const ReconcilerEnvironment = z.object({
   FLEET_FILE: z.string().min(1).default("./fleet.yaml"),
   MIGRATIONS_DIR: z.string().min(1).default("./migrations"),
   STATUS_PORT: whole(3001, 0, 65_535),
+  /** The address that the status is served on; all of the machine's when not set. */
+  STATUS_HOST: z.string().min(1, { error: "must be an address" }).optional(),
   /** Seconds between two passes when no file changes. */
   RECONCILE_INTERVAL: whole(60, 1, 86_400),
   /** Milliseconds between two looks at an operation of Neon's. */
@@ -46,6 +48,7 @@ export type Config = {
   neon: NeonConfig
   vaultUrl: string
   statusPort: number
+  statusHost: string | undefined
   /** Milliseconds. */
   interval: number
   /** Milliseconds. */
@@ -79,6 +82,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     },
     vaultUrl: env.KEY_VAULT_URL,
     statusPort: env.STATUS_PORT,
+    statusHost: env.STATUS_HOST,
     interval: env.RECONCILE_INTERVAL * 1000,
     drain: env.DRAIN_SECONDS * 1000,
     sqlConcurrency: env.SQL_CONCURRENCY,

@@ -1,12 +1,10 @@
 /** What only a person decides: one write each, made while no reconciler applies. */
-import { writeFile } from "node:fs/promises"
-import path from "node:path"
-import { stringify } from "yaml"
 import { TerminalError } from "./errors.ts"
 import type { ApprovalVerb, LedgerEntry } from "./ledger.ts"
 import { adopt } from "./providers/postgres.ts"
 import { type Review, review, type Sources, withLease } from "./reconcile.ts"
 import type { Tenant } from "./tenant.ts"
+import { tenantFile, writeTenantFile } from "./tenant-file.ts"
 import { ownerUris, type World } from "./world.ts"
 
 /** The ledger's entry of the tenant with this id or name. Throws TerminalError where there is none. */
@@ -81,12 +79,8 @@ export async function importDatabase(
 ): Promise<void> {
   await withLease(world, await review(sources, world), async () => {
     const reviewed = await review(sources, world)
-    const file = importedFile(sources, tenant)
-    explainImport(reviewed, database, tenant, file)
+    explainImport(reviewed, database, tenant, tenantFile(sources.tenantsDir, tenant.name))
     await adopt(await ownerUris(world).direct(database), { fleet: reviewed.fleet.fleet, tenant: tenant.id })
-    await writeFile(file, stringify(tenant), { flag: "wx" })
+    await writeTenantFile(sources.tenantsDir, tenant)
   })
 }
-
-export const importedFile = (sources: Sources, { name }: Tenant): string =>
-  path.join(sources.tenantsDir, `${name.toLowerCase()}.yaml`)

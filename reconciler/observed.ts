@@ -1,8 +1,9 @@
 /** Looks at the world: complete, or it throws. Absence is never guessed from a failure. */
 import { TransientError } from "./errors.ts"
-import type { Observed } from "./plan.ts"
+import type { Diff, Observed } from "./plan.ts"
+import { createSemaphore } from "./providers/pacing.ts"
 import { readMarkers } from "./providers/postgres.ts"
-import type { FleetId } from "./tenant.ts"
+import { type FleetId, secretName } from "./tenant.ts"
 import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
 /** The lists of Neon and of the vault: one call per cell and one per 25 secrets; no database is woken. */
@@ -32,4 +33,33 @@ export async function observeMarkers(world: World, observed: Observed, fleet: Fl
     ...observed,
     databases: observed.databases.map(({ name }) => ({ name, marker: markers.get(name) ?? null })),
   }
+}
+
+/** How many secrets are asked for at once. */
+const LOOKS = 16
+
+/**
+ * Throws TransientError where the vault has a secret that its list lacks, of a tenant that the changes would write:
+ * then the list is stale or cut short, and a credential that is in use would be replaced.
+ */
+export async function proveAbsent(
+  { vault }: World,
+  { secrets }: Observed,
+  { changes }: Pick<Diff, "changes">,
+): Promise<void> {
+  const listed = new Set(secrets.map(({ name }) => name.toLowerCase()))
+  const look = createSemaphore(LOOKS)
+  await Promise.all(
+    changes
+      .filter(({ tenant }) => !listed.has(secretName(tenant)))
+      .map(({ tenant }) =>
+        look(async () => {
+          if (!(await vault.has(tenant))) return
+          throw new TransientError(
+            "ListIncomplete",
+            `the vault's list lacks ${secretName(tenant)}, which the vault has: the list is stale or cut short`,
+          )
+        }),
+      ),
+  )
 }

@@ -11,7 +11,7 @@ import { readTenants, type ReadTenants } from "./desired.ts"
 import { TransientError } from "./errors.ts"
 import { type Fleet, readFleet } from "./fleet.ts"
 import { type Migrations, readMigrations } from "./migrations.ts"
-import { observe, observeMarkers } from "./observed.ts"
+import { observe, observeMarkers, proveAbsent } from "./observed.ts"
 import { type Desired, diff, type Observed, unexplained } from "./plan.ts"
 import { type Plan, restrain } from "./policy.ts"
 import { acquireLease } from "./providers/lease.ts"
@@ -30,6 +30,8 @@ export type Review = {
 }
 
 const DAY = 86_400_000
+/** How long one pass may apply; what is left is the next one's. Milliseconds. */
+const BUDGET = 600_000
 
 /** The first half of a pass: looks, and changes nothing. */
 export async function review(sources: Sources, world: World): Promise<Review> {
@@ -56,6 +58,7 @@ export async function review(sources: Sources, world: World): Promise<Review> {
     unexplained(sketch).every((name) => world.strangers.has(name))
   const observed = isQuiet ? listed : await observeMarkers(world, listed, fleet.fleet)
   const known = isQuiet ? sketch : diff(desired, observed, now)
+  await proveAbsent(world, observed, known)
   if (!isQuiet) world.strangers = new Set(unexplained(known))
   const plan = restrain(known, fleet, {
     unreadable: read.problems.length,
@@ -93,7 +96,7 @@ export async function reconcile(
       fleet: fleet.fleet,
       migrations,
       existing: observed.databases[0]?.name,
-      signal: AbortSignal.any([hooks.signal, lost]),
+      signal: AbortSignal.any([hooks.signal, lost, AbortSignal.timeout(BUDGET)]),
       progress: hooks.progress,
     })
     return { review: reviewed, outcomes }

@@ -3,8 +3,12 @@ import { once } from "node:events"
 import { createServer, type Server } from "node:http"
 import type { FleetStatus } from "./controller.ts"
 
-/** Listens on `port` (0: any free one). `/readyz` is 200 once a pass has succeeded and none has failed since. */
-export async function serveStatus(port: number, status: FleetStatus): Promise<Server> {
+/** Listens on `port` (0: any free one) of `host` (undefined: all addresses). `/readyz` is 200 once a pass has succeeded and none has failed since. */
+export async function serveStatus(
+  port: number,
+  host: string | undefined,
+  status: FleetStatus,
+): Promise<Server> {
   const server = createServer((request, response) => {
     const send = (code: number, body: unknown) => {
       response.writeHead(code, { "content-type": "application/json", "cache-control": "no-store" })
@@ -24,7 +28,7 @@ export async function serveStatus(port: number, status: FleetStatus): Promise<Se
         return send(404, { error: "there are /status.json, /livez and /readyz" })
     }
   })
-  server.listen(port)
+  server.listen(port, host)
   await once(server, "listening")
   return server
 }

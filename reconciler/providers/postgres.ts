@@ -205,9 +205,10 @@ async function closeLogins(
     for (let wait = 10; ; wait = Math.min(wait * 2, 250)) {
       const force = Date.now() >= deadline
       const { rows } = await client.query<{ open: string }>(
-        `with session as (select pid, state from pg_stat_activity
+        `with session as (select pid, state, coalesce(rolsuper, false) as is_super
+                            from pg_stat_activity left join pg_roles on rolname = usename
                            where ${which} and backend_type = 'client backend' and pid <> pg_backend_pid()),
-              ended as (select pg_terminate_backend(pid) from session where $2 or state = 'idle')
+              ended as (select pg_terminate_backend(pid) from session where not is_super and ($2 or state = 'idle'))
          select (select count(*) from session) as open, (select count(*) from ended)`,
         [value, force],
       )

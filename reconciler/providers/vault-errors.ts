@@ -22,6 +22,14 @@ export const isAbsent = (error: unknown): boolean => {
 export const innerCode = (error: unknown): string | undefined =>
   Failure.safeParse(error).data?.details?.error.innerError?.code
 
+/** The errors of @azure/identity: none of its credentials could get a token. */
+const NO_TOKEN: ReadonlySet<string> = new Set([
+  "AggregateAuthenticationError",
+  "AuthenticationError",
+  "AuthenticationRequiredError",
+  "CredentialUnavailableError",
+])
+
 /** The SDK's failure as one of ours: what was tried, what the service said, and no more. */
 export function vaultError(what: string, error: unknown): TerminalError | TransientError {
   const { statusCode, code } = read(error)
@@ -29,6 +37,12 @@ export function vaultError(what: string, error: unknown): TerminalError | Transi
   const said =
     [statusCode, inner ?? code].filter(Boolean).join(" ") ||
     (error instanceof Error ? error.name : "no answer")
+  if (error instanceof Error && NO_TOKEN.has(error.name)) {
+    return new TransientError(
+      "NoToken",
+      `no token for Key Vault, so could not ${what} (${error.name}): check the identity that the environment gives (AZURE_CLIENT_ID, IDENTITY_ENDPOINT)`,
+    )
+  }
   if (statusCode === 401 || statusCode === 403) {
     // A role assignment takes minutes to reach the data plane, so a refusal is worth another try.
     return new TransientError(

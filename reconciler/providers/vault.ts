@@ -1,11 +1,11 @@
 /** Azure Key Vault: the tenants' secrets, whose tags are the fleet's ledger. */
-import { DefaultAzureCredential } from "@azure/identity"
-import { SecretClient, type SecretClientOptions, type SecretProperties } from "@azure/keyvault-secrets"
-import { TerminalError, TransientError } from "../errors.ts"
+import type { SecretClient, SecretProperties } from "@azure/keyvault-secrets"
+import { TerminalError } from "../errors.ts"
 import { fromTags, type LedgerEntry, type ObservedSecret, ownerOf, toTags } from "../ledger.ts"
 import { secretName, type TenantId } from "../tenant.ts"
 import { createTokenBucket } from "./pacing.ts"
-import { innerCode, isAbsent, retryThrottled, vaultError } from "./vault-errors.ts"
+import { createVaultClient, guarded } from "./vault-client.ts"
+import { innerCode, isAbsent } from "./vault-errors.ts"
 
 const toSecret = ({ name, enabled, tags, updatedOn }: SecretProperties): ObservedSecret => ({
   name,
@@ -25,7 +25,7 @@ export type Vault = ReturnType<typeof openVault>
  * Every function throws TransientError where another try may help and TerminalError where a person must act.
  */
 export function openVault(url: string) {
-  const client = createClient(url)
+  const client = createVaultClient(url)
   const take = createTokenBucket(WRITES_PER_SECOND)
   return {
     /** All secrets, complete or not at all; no value is read. One call per 25 secrets. */
@@ -35,6 +35,15 @@ export function openVault(url: string) {
         const pages = client.listPropertiesOfSecrets({ abortSignal }).byPage({ maxPageSize: 25 })
         for await (const page of pages) secrets.push(...page.map(toSecret))
         return secrets
+      })
+    },
+
+    /** Whether the tenant has a secret, asked for by name: what a list lacks may only be missing from the list. */
+    async has(id: TenantId): Promise<boolean> {
+      return guarded(`look for the secret ${secretName(id)}`, async (abortSignal) => {
+        const versions = client.listPropertiesOfSecretVersions(secretName(id), { abortSignal })
+        for await (const _ of versions) return true
+        return false
       })
     },
 
@@ -95,7 +104,7 @@ export type CredentialReader = (id: TenantId) => Promise<Credential | undefined>
 
 /** Reads one tenant's credential; needs the role Key Vault Secrets User and nothing more. */
 export function openCredentialReader(url: string): CredentialReader {
-  const client = createClient(url)
+  const client = createVaultClient(url)
   return (id) =>
     guarded(`read the secret ${secretName(id)}`, async (abortSignal) => {
       const name = secretName(id)
@@ -137,30 +146,6 @@ async function refusedState(
 const WRITTEN_AT = "written-at"
 
 const tagsNow = (entry: LedgerEntry) => ({ ...toTags(entry), [WRITTEN_AT]: new Date().toISOString() })
-
-/** Longest that one operation, with the client's own retries, may take; in milliseconds. */
-const OPERATION_DEADLINE = 60_000
-const AZURE_VAULT = /\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net)$/
-
-function createClient(url: string): SecretClient {
-  const clientId = process.env["AZURE_CLIENT_ID"]
-  const credential = new DefaultAzureCredential(clientId ? { managedIdentityClientId: clientId } : {})
-  const options: SecretClientOptions = {
-    additionalPolicies: [{ policy: retryThrottled(), position: "perCall" }],
-    // The challenge names vault.azure.net, which only a vault of Azure's can be part of.
-    disableChallengeResourceVerification: !AZURE_VAULT.test(new URL(url).hostname),
-  }
-  return new SecretClient(url, credential, options)
-}
-
-async function guarded<T>(what: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  try {
-    return await run(AbortSignal.timeout(OPERATION_DEADLINE))
-  } catch (error) {
-    if (error instanceof TerminalError || error instanceof TransientError) throw error
-    throw vaultError(what, error)
-  }
-}
 
 function absent(error: unknown): void {
   if (!isAbsent(error)) throw error

@@ -1,0 +1,31 @@
+/** One way to reach Azure Key Vault: the client, and calls that end in an error of ours. */
+import { DefaultAzureCredential } from "@azure/identity"
+import { SecretClient, type SecretClientOptions } from "@azure/keyvault-secrets"
+import { TerminalError, TransientError } from "../errors.ts"
+import { retryThrottled, vaultError } from "./vault-errors.ts"
+
+/** Longest that one operation, with the client's own retries, may take; in milliseconds. */
+const OPERATION_DEADLINE = 60_000
+const AZURE_VAULT = /\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net)$/
+
+/** A client of the vault at `url`, as the identity that the environment gives. */
+export function createVaultClient(url: string): SecretClient {
+  const clientId = process.env["AZURE_CLIENT_ID"]
+  const credential = new DefaultAzureCredential(clientId ? { managedIdentityClientId: clientId } : {})
+  const options: SecretClientOptions = {
+    additionalPolicies: [{ policy: retryThrottled(), position: "perCall" }],
+    // The challenge names vault.azure.net, which only a vault of Azure's can be part of.
+    disableChallengeResourceVerification: !AZURE_VAULT.test(new URL(url).hostname),
+  }
+  return new SecretClient(url, credential, options)
+}
+
+/** Runs one operation. Throws TransientError where another try may help and TerminalError where a person must act. */
+export async function guarded<T>(what: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  try {
+    return await run(AbortSignal.timeout(OPERATION_DEADLINE))
+  } catch (error) {
+    if (error instanceof TerminalError || error instanceof TransientError) throw error
+    throw vaultError(what, error)
+  }
+}
