@@ -1,7 +1,8 @@
 /** The folder that holds the local world's data: one world per folder, found again by the next start. */
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
-import path from "node:path"
 import { spawnSync } from "node:child_process"
+import { mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises"
+import path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { removePostgres } from "./postgres.ts"
 
 export const homeDirectory = (): string => path.resolve(process.env["TENANTRY_HOME"] ?? ".tenantry")
@@ -10,22 +11,45 @@ export const vaultDirectory = (home: string): string => path.join(home, "vault")
 const pidFile = (home: string) => path.join(home, "pid")
 const environmentFile = (home: string) => path.join(home, "env")
 
-/** Takes the folder for this process. Throws where a living process has it. */
+/**
+ * Takes the folder for this process. A supervisor whose own parent was killed is left over from an earlier start, and is
+ * ended first. Throws where a living one has the folder.
+ */
 export async function claimHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true })
   const rival = await holder(home)
-  if (rival)
+  if (rival && isAlive(rival.parent)) {
     throw new Error(
-      `process ${rival} runs a local world in ${home} already: stop it, or set TENANTRY_HOME to another folder`,
+      `process ${rival.pid} runs a local world in ${home} already: stop it, or set TENANTRY_HOME to another folder`,
     )
-  await writeFile(pidFile(home), String(process.pid))
+  }
+  if (rival) await end(rival.pid)
+  const claim: Claim = { pid: process.pid, parent: process.ppid, home: await realpath(home) }
+  await writeFile(pidFile(home), JSON.stringify(claim))
 }
 
-/** The process that has the folder now, if it lives and is a supervisor. */
-async function holder(home: string): Promise<number | undefined> {
-  const pid = Number(await readFile(pidFile(home), "utf8").catch(() => "0"))
-  if (!pid || pid === process.pid) return undefined
-  return (await commandLine(pid)).includes("local/main.ts") ? pid : undefined
+type Claim = { pid: number; parent: number; home: string }
+
+/** The supervisor that has the folder now, if it lives; a copy of the folder is nobody's. */
+async function holder(home: string): Promise<Claim | undefined> {
+  const text = await readFile(pidFile(home), "utf8").catch(() => "null")
+  const claim = JSON.parse(text) as Claim | null
+  if (!claim || claim.pid === process.pid || claim.home !== (await realpath(home))) return undefined
+  return (await commandLine(claim.pid)).includes("local/main.ts") ? claim : undefined
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+/** Asks a process to end, and waits until it has. */
+async function end(pid: number): Promise<void> {
+  process.kill(pid, "SIGTERM")
+  while (isAlive(pid)) await sleep(50)
 }
 
 /** Of a living process; empty where there is none. A pid alone may have passed to somebody else. */
@@ -52,7 +76,7 @@ export async function releaseHome(home: string): Promise<void> {
 /** Deletes the folder with all tenants' data. Throws where a world runs in it. */
 export async function removeHome(home: string): Promise<void> {
   const rival = await holder(home)
-  if (rival) throw new Error(`process ${rival} runs the local world in ${home}: stop it first (Ctrl-C)`)
+  if (rival) throw new Error(`process ${rival.pid} runs the local world in ${home}: stop it first (Ctrl-C)`)
   await removePostgres(postgresDirectory(home))
   await rm(home, { recursive: true, force: true })
 }

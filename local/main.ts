@@ -3,6 +3,7 @@
  * process, and the reconciler and the API as processes of their own, started by the entry points that production uses.
  */
 import { once } from "node:events"
+import { access } from "node:fs/promises"
 import { createServer } from "node:net"
 import path from "node:path"
 import { randomBytes } from "node:crypto"
@@ -38,6 +39,8 @@ const narrator = createNarrator(process.stdout)
 let isEnding = false
 let endingSince = 0
 
+// Whoever reads our output may stop reading; the world goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void finish(0))
 
 try {
@@ -51,9 +54,14 @@ try {
 
 async function main(): Promise<void> {
   const home = homeDirectory()
-  await Promise.all([assertFree("PORT", port), assertFree("STATUS_PORT", statusPort)])
+  await access(tenantsDir).catch(() => {
+    throw new Error(
+      `there is no tenants folder ${tenantsDir}: start in the project's folder, or set TENANTS_DIR`,
+    )
+  })
   await claimHome(home)
   endings.push({ name: "home", end: () => releaseHome(home) })
+  await Promise.all([assertFree("PORT", port), assertFree("STATUS_PORT", statusPort)])
 
   const begun = performance.now()
   const [postgres, vault] = await Promise.all([
@@ -84,6 +92,7 @@ async function main(): Promise<void> {
     NEON_POLL_INTERVAL: "25",
     NEON_REQUESTS_PER_SECOND: "500",
     RECONCILE_INTERVAL: "5",
+    DRAIN_SECONDS: "2",
     TENANTS_DIR: path.resolve(tenantsDir),
     PORT: port,
     STATUS_PORT: statusPort,
@@ -101,24 +110,19 @@ async function main(): Promise<void> {
   startOurs("reconciler", path.join(root, "reconciler/main.ts"), ["run"], {
     ...environment,
     TENANTS_DIR: tenantsDir, // as it was given, so that messages name files as the user does
-    FLEET_FILE: path.resolve(process.env["FLEET_FILE"] ?? "fleet.yaml"),
-    MIGRATIONS_DIR: path.resolve(process.env["MIGRATIONS_DIR"] ?? "migrations"),
+    FLEET_FILE: process.env["FLEET_FILE"] ?? "fleet.yaml",
+    MIGRATIONS_DIR: process.env["MIGRATIONS_DIR"] ?? "migrations",
   })
-  await Promise.all([
-    narrator
-      .heard("api", "api is listening")
-      .then(() => narrator.say(part("api", `http://localhost:${port}`))),
-    narrator
-      .heard("reconciler", "reconciler is watching")
-      .then(() =>
-        narrator.say(part("reconciler", `http://localhost:${statusPort}`, `watches ${tenantsDir}/`)),
-      ),
-  ])
+  await narrator.heard("reconciler", "reconciler is watching")
+  narrator.say(
+    part("reconciler", `http://localhost:${statusPort}`, `watches ${tenantsDir.replace(/\/*$/, "/")}`),
+  )
+  await narrator.heard("api", "api is listening")
+  narrator.say(part("api", `http://localhost:${port}`))
   await narrator.heard("reconciler", "first passes are over")
   await introduce()
-  narrator.say(
-    `\nThe environment of this world is in ${relative(file)}; "npx tenantry status" finds it by itself.`,
-  )
+  const how = process.env["TENANTRY_HOME"] ? " with the same TENANTRY_HOME" : ""
+  narrator.say(`\nIts environment is in ${relative(file)}; in a second terminal${how}: npx tenantry status`)
   narrator.say(`tenantry is ready after ${since(started)}. Ctrl-C stops it, and the data stays.`)
 }
 
@@ -170,6 +174,9 @@ async function countProducts(tenant: string): Promise<number> {
 }
 
 async function assertFree(variable: string, number: string): Promise<void> {
+  if (!/^\d{1,5}$/.test(number) || Number(number) > 65_535) {
+    throw new Error(`${variable} must be a port from 0 to 65535, and it is "${number}"`)
+  }
   const probe = createServer()
   probe.listen(Number(number))
   const error = await Promise.race([once(probe, "listening").then(() => undefined), once(probe, "error")])
@@ -189,12 +196,13 @@ async function finish(code: number): Promise<void> {
   if (isEnding) process.exit(code || 130)
   isEnding = true
   endingSince = performance.now()
-  narrator.say("stopping …")
+  const hasStarted = endings.length > 1
+  if (hasStarted) narrator.say("stopping …")
   for (const { name, end } of endings.toReversed()) {
     await end().catch((error: unknown) =>
       process.stderr.write(`tenantry: ${name} did not stop: ${String(error)}\n`),
     )
   }
-  narrator.say("stopped; the data is kept")
+  if (hasStarted) narrator.say("stopped; the data is kept")
   process.exit(code)
 }

@@ -2,8 +2,8 @@
 import { createLogUpdate } from "log-update"
 
 type Line = { msg?: string; level?: string; name?: string; changes?: Planned[]; ms?: number } & Partial<
-  Record<"tenant" | "tenantName" | "change" | "action" | "error" | "problem" | "approve", string>
->
+  Record<"tenant" | "tenantName" | "change" | "action" | "problem" | "approve", string>
+> & { error?: string | { message?: string } }
 type Planned = { tenantName: string; change: string; actions: string[] }
 
 export type Narrator = {
@@ -28,6 +28,8 @@ const RESULT: Record<string, string> = {
   retire: "is retired",
   purge: "is purged",
 }
+
+const messageOf = (error: Line["error"]) => (typeof error === "object" ? error.message : error)
 
 const remedy = ({ tenant, approve }: Line) =>
   approve ? `; to allow it once: npx tenantry approve ${tenant} ${approve}` : ""
@@ -70,18 +72,24 @@ export function createNarrator(output: NodeJS.WriteStream): Narrator {
         return progress(`${who}: ${line.action}`)
       case "change done":
         say(`  ✓ ${who} ${RESULT[line.change ?? ""] ?? "is done"} after ${seconds(line.ms)}`)
-        return done < total ? progress("") : bar?.clear()
+        if (done < total) return progress("")
+        bar?.clear()
+        // Gives the terminal its cursor back.
+        return bar?.done()
       case "change failed":
-        return say(`  ✗ ${who}: ${line.change} failed: ${line.error}`)
+        return say(`  ✗ ${who}: ${line.change} failed: ${messageOf(line.error)}`)
       case "change withheld":
-        return say(`  ! ${who}: ${line.change} is withheld: ${line.error}${remedy(line)}`)
+        return say(`  ! ${who}: ${line.change} is withheld: ${messageOf(line.error)}${remedy(line)}`)
       case "tenant stalled":
-        return say(`  ! ${who} is stalled: ${line.error}${remedy(line)}`)
+        return say(`  ! ${who} is stalled: ${messageOf(line.error)}${remedy(line)}`)
       case "file refused":
         return say(`  ! ${line.problem}`)
       default:
-        if (!["warn", "error", "fatal"].includes(line.level ?? "")) return
-        return say(`  ! ${line.name}: ${line.msg}: ${line.error ?? line.problem ?? ""}`)
+        // The API warns of each request that it turns away, which whoever asked has been told.
+        if (!["error", "fatal", ...(line.name === "api" ? [] : ["warn"])].includes(line.level ?? "")) return
+        return say(
+          `  ! ${[line.name, line.msg, messageOf(line.error) ?? line.problem].filter(Boolean).join(": ")}`,
+        )
     }
   }
 

@@ -13,7 +13,7 @@ const MAX_RESTARTS = 5
 const GRACE = 30_000
 
 /** What of our own environment every part gets; the rest is its own. */
-const COMMON = ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "LOG_LEVEL"]
+const COMMON = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"]
 
 /**
  * Runs `node <entry>` with the given environment and starts it again when it ends unasked. Each line that it

@@ -2,11 +2,12 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process"
 import { createHash, randomBytes, randomInt } from "node:crypto"
 import { once } from "node:events"
-import { chown, cp, mkdir, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises"
+import { chown, cp, mkdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client } from "pg"
+import { openCertificate } from "./vault/certificate.ts"
 
 export type Postgres = {
   host: "127.0.0.1"
@@ -38,6 +39,7 @@ export async function startPostgres(options: {
   const data = path.join(directory, "data")
   const password = await initialise(directory, data, binaries, identity)
   stopLeftover(binaries, data, identity)
+  const tls = await certificate(directory, identity)
 
   const port = Number(await readFile(path.join(directory, "port"), "utf8"))
   await assertFree(port)
@@ -49,6 +51,10 @@ export async function startPostgres(options: {
     wal_level: "minimal",
     max_wal_senders: "0",
     log_min_messages: "fatal",
+    // Clients that were made for Neon insist on TLS; the others may do without.
+    ssl: "on",
+    ssl_cert_file: tls.cert,
+    ssl_key_file: tls.key,
     ...options.settings,
   }
   const flags = Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`])
@@ -100,22 +106,43 @@ const PUBLIC_ROOT = "/var/lib/tenantry"
 async function reachableDirectory(directory: string, identity: Identity): Promise<string> {
   await mkdir(path.dirname(directory), { recursive: true })
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  const known = await elsewhereOf(directory)
+  if (known) {
+    if (known.isOurs) return known.folder
+    throw new Error(
+      `${directory} is a copy, and the data that it names stayed with the original: run "npm run reset" here to begin anew`,
+    )
+  }
   if (identity.uid === undefined) return directory
   await chown(directory, identity.uid, identity.gid!)
   if (canUse(directory, "-w", identity)) return directory
-  const elsewhere = path.join(PUBLIC_ROOT, createHash("sha256").update(directory).digest("hex").slice(0, 16))
+  const folder = path.join(PUBLIC_ROOT, randomBytes(8).toString("hex"))
   await mkdir(PUBLIC_ROOT, { recursive: true, mode: 0o711 })
-  await mkdir(elsewhere, { recursive: true, mode: 0o700 })
-  await chown(elsewhere, identity.uid, identity.gid!)
-  await rm(path.join(directory, "elsewhere"), { force: true })
-  await symlink(elsewhere, path.join(directory, "elsewhere"))
-  return elsewhere
+  await mkdir(folder, { mode: 0o700 })
+  await chown(folder, identity.uid, identity.gid!)
+  await writeFile(path.join(folder, "owner"), await identityOf(directory))
+  await symlink(folder, path.join(directory, "elsewhere"))
+  return folder
+}
+
+/** Tells a folder from its copies, and knows it again when it was moved. */
+const identityOf = async (directory: string) => {
+  const { dev, ino } = await stat(directory)
+  return `${dev}:${ino}`
+}
+
+/** Where the data of `directory` are kept, if not in it; `isOurs`: by this very folder, and not by one it is a copy of. */
+async function elsewhereOf(directory: string): Promise<{ folder: string; isOurs: boolean } | undefined> {
+  const folder = await readlink(path.join(directory, "elsewhere")).catch(() => undefined)
+  if (!folder) return undefined
+  const owner = await readFile(path.join(folder, "owner"), "utf8").catch(() => "")
+  return { folder, isOurs: owner === (await identityOf(directory)) }
 }
 
 /** Deletes the data in `directory`, wherever it is kept. The server must be stopped. */
 export async function removePostgres(directory: string): Promise<void> {
-  const elsewhere = await readlink(path.join(directory, "elsewhere")).catch(() => undefined)
-  if (elsewhere) await rm(elsewhere, { recursive: true, force: true })
+  const known = await elsewhereOf(directory)
+  if (known?.isOurs) await rm(known.folder, { recursive: true, force: true })
   await rm(directory, { recursive: true, force: true })
 }
 
@@ -170,6 +197,19 @@ async function initialise(
   }
   await rename(draft, data)
   return password
+}
+
+/** The server's own certificate, in files that its user owns. */
+async function certificate(
+  directory: string,
+  { uid, gid }: Identity,
+): Promise<{ cert: string; key: string }> {
+  const folder = path.join(directory, "tls")
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await openCertificate(folder, Date.now())
+  const files = { cert: path.join(folder, "certificate.pem"), key: path.join(folder, "certificate.key") }
+  for (const file of uid === undefined ? [] : [folder, files.cert, files.key]) await chown(file, uid!, gid!)
+  return files
 }
 
 function stopLeftover(binaries: Binaries, data: string, identity: Identity): void {

@@ -16,7 +16,7 @@ export type ReadTenants = {
  * Reads every .yaml and .yml file below `directory`, but for hidden files and folders. Throws only where the folder itself cannot be read: a folder
  * that is away is not an empty one.
  */
-export async function readTenants(directory: string): Promise<ReadTenants> {
+export async function readTenants(directory: string, seeds?: ReadonlySet<string>): Promise<ReadTenants> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(
     (error: unknown) => {
       const { code } = error as NodeJS.ErrnoException
@@ -27,7 +27,7 @@ export async function readTenants(directory: string): Promise<ReadTenants> {
     },
   )
   const files = entries
-    .filter((entry) => !entry.isDirectory() && /\.ya?ml$/.test(entry.name))
+    .filter((entry) => /\.ya?ml$/.test(entry.name))
     .map((entry) => path.join(entry.parentPath, entry.name))
     .filter(
       (file) =>
@@ -37,7 +37,20 @@ export async function readTenants(directory: string): Promise<ReadTenants> {
           .some((part) => part.startsWith(".")),
     )
     .toSorted()
-  return refuseClashes(await Promise.all(files.map((file) => readYamlFile(file, Tenant))))
+  const read = await Promise.all(files.map((file) => readYamlFile(file, Tenant)))
+  return refuseClashes(seeds ? read.map((file) => refuseUnknownSeed(file, seeds)) : read)
+}
+
+/** A seed that is not there would leave a tenant half made. */
+function refuseUnknownSeed(file: YamlFile<Tenant>, seeds: ReadonlySet<string>): YamlFile<Tenant> {
+  const seed = file.value?.seed
+  if (seed === undefined || seeds.has(seed)) return file
+  const message = `there is no migrations/seeds/${seed}.sql; the seeds are: ${[...seeds].join(", ") || "none"}`
+  return {
+    ...file,
+    value: undefined,
+    problems: [{ file: file.file, line: file.lineOf("seed"), key: "seed", message }],
+  }
 }
 
 const idOf = ({ raw }: YamlFile<Tenant>) => TenantId.safeParse((raw as { id?: unknown } | undefined)?.id).data

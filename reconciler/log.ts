@@ -18,6 +18,9 @@ export function redact(text: string): string {
   return clean
 }
 
+/** An unknown level is the configuration's to refuse; until then the usual one serves. */
+const levelOf = (name = "info") => (name in pino.levels.values ? name : "info")
+
 /** A logger whose lines are a constant message and fields. */
 export const createLogger = (
   name: string,
@@ -26,7 +29,7 @@ export const createLogger = (
   pino(
     {
       base: { name },
-      level: process.env["LOG_LEVEL"] ?? "info",
+      level: levelOf(process.env["LOG_LEVEL"]),
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },

@@ -54,7 +54,7 @@ function objectionTo(
   { unreadable, desired, fleet }: Circumstances,
 ): Objection | undefined {
   if (unreadable > 0) {
-    const message = `${unreadable} fault(s) in the tenants folder, and any of these files may be this tenant's: mend them first`
+    const message = `the tenants folder has faulty files, and any of them may be this tenant's: mend them first (faults: ${unreadable})`
     return { reason: "UnreadableFiles", message }
   }
   if (policy.deletion === "forbid") {

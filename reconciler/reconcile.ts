@@ -35,11 +35,11 @@ const BUDGET = 600_000
 
 /** The first half of a pass: looks, and changes nothing. */
 export async function review(sources: Sources, world: World): Promise<Review> {
-  const [fleet, migrations, read] = await Promise.all([
+  const [fleet, migrations] = await Promise.all([
     readFleet(sources.fleetFile),
     readMigrations(sources.migrationsDir),
-    readTenants(sources.tenantsDir),
   ])
+  const read = await readTenants(sources.tenantsDir, new Set(migrations.seeds.keys()))
   const desired: Desired = {
     fleet: fleet.fleet,
     cell: world.cell,

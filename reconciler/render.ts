@@ -60,7 +60,7 @@ export function renderStatus({ tenants, problems, lastError }: FleetStatus, now:
     condition,
     reason,
     state,
-    schema?.slice(0, 4) ?? "-",
+    schema?.split(":")[0] ?? "-",
     `${Math.round((now - since) / 1000)} s`,
   ])
   const table = [["NAME", "CONDITION", "REASON", "STATE", "SCHEMA", "SINCE"], ...rows]

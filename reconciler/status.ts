@@ -1,5 +1,6 @@
 /** What a person sees of each tenant: one of three conditions, why, and since when. */
 import type { ApprovalVerb } from "./ledger.ts"
+import { expectedDatabase } from "./lifecycle.ts"
 import type { Observed } from "./plan.ts"
 import type { Plan } from "./policy.ts"
 import type { FleetId, Tenant, TenantId } from "./tenant.ts"
@@ -82,7 +83,7 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
         id,
         name: declared.get(id)?.name ?? entry?.name ?? id,
         state: entry?.state ?? "absent",
-        database: entry?.database,
+        database: entry && expectedDatabase(entry),
         schema: entry?.schema,
         ...found,
         since: isSame ? earlier.since : now,

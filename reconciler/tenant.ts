@@ -3,9 +3,12 @@ import { z } from "zod"
 
 /** A lower-case UUID. It is for ever; everything else about a tenant may change. */
 export const TenantId = z
-  .string({ error: "must be a UUID" })
+  .string({ error: 'must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"; uuidgen makes one' })
   .regex(/^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, {
     error: 'must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"',
+  })
+  .refine((text) => !/^(?:[0-]+|[fF-]+)$/.test(text), {
+    error: "must be a UUID of its own, such as uuidgen makes",
   })
   .transform((text) => text.toLowerCase())
   .brand<"TenantId">()

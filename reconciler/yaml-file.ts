@@ -1,6 +1,6 @@
 /** One YAML file against one schema, and for each fault the line, the key and the remedy. */
 import { readFile } from "node:fs/promises"
-import { isMap, LineCounter, parseDocument, type Document } from "yaml"
+import { isMap, LineCounter, parseDocument, type Document, type YAMLParseError } from "yaml"
 import { z } from "zod"
 
 /** What is wrong with one file. `line` counts from 1; `key` is empty where no key is to blame. */
@@ -44,12 +44,7 @@ export async function readYamlFile<T>(
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const keys = Object.keys(schema.shape)
   const broken = document.errors[0]
-  if (broken) {
-    return failed(
-      Math.max(1, lines.linePos(broken.pos[0]).line),
-      `is not valid YAML: ${broken.message.replaceAll(/\s+/g, " ")}`,
-    )
-  }
+  if (broken) return failed(Math.max(1, lines.linePos(broken.pos[0]).line), explain(broken, text))
   if (!isMap(document.contents))
     return failed(1, `must hold keys (${keys.join(", ")}), one a line, such as "${keys[0]}: …"`)
   let raw: unknown
@@ -65,6 +60,21 @@ export async function readYamlFile<T>(
     .flatMap((issue) => describe(issue, keys))
     .map(({ key, message }) => ({ file, line: lineOf(key), key, message }))
   return { file, value: undefined, problems, raw, lineOf }
+}
+
+/** What the parser objects to, and what to do about it. */
+function explain({ code, message, pos }: YAMLParseError, text: string): string {
+  const word = /^[^\s:]*/.exec(text.slice(pos[0]))![0]
+  switch (code) {
+    case "MULTIPLE_DOCS":
+      return 'is not valid YAML: it holds several documents; keep one, and remove the lines "---"'
+    case "DUPLICATE_KEY":
+      return `is not valid YAML: the key ${word} is there twice; keep one`
+    case "TAB_AS_INDENT":
+      return "is not valid YAML: a tab indents this line; use spaces"
+    default:
+      return `is not valid YAML: ${message.replaceAll(/\s+/g, " ")}; check brackets, quotes and indentation here and on the line before`
+  }
 }
 
 function offsetOf(document: Document, key: string): number {

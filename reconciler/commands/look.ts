@@ -1,4 +1,5 @@
 /** Commands that look and change nothing. */
+import { existsSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import type { Command } from "commander"
 import { z } from "zod"
@@ -6,6 +7,7 @@ import type { FleetStatus } from "../controller.ts"
 import { readTenants } from "../desired.ts"
 import { TransientError } from "../errors.ts"
 import { renderJsonSchema } from "../json-schema.ts"
+import { readMigrations } from "../migrations.ts"
 import { planDocument } from "../plan-document.ts"
 import { review } from "../reconcile.ts"
 import { renderPlan, renderStatus } from "../render.ts"
@@ -51,7 +53,9 @@ export function registerLook(program: Command): void {
 }
 
 async function validate(directory: string): Promise<void> {
-  const { tenants, problems } = await readTenants(directory)
+  const migrationsDir = process.env["MIGRATIONS_DIR"] ?? "./migrations"
+  const seeds = existsSync(migrationsDir) ? (await readMigrations(migrationsDir)).seeds : undefined
+  const { tenants, problems } = await readTenants(directory, seeds && new Set(seeds.keys()))
   for (const problem of problems) print(formatProblem(problem))
   print(`${tenants.length} tenants are valid, ${problems.length} problems`)
   if (problems.length > 0) process.exitCode = 1

@@ -75,7 +75,10 @@ export async function readMarkers(uri: string): Promise<Map<string, Marker | nul
   })
 }
 
-/** Writes the marker on a database that has none, as a person decided. Throws TerminalError where it has one. */
+/**
+ * Writes the marker on a database that has none, as a person decided; where it has this very marker, an import was cut
+ * short and goes on. Throws TerminalError where it has another comment.
+ */
 export async function adopt(uri: string, marker: Marker): Promise<void> {
   await connected(uri, async (client) => {
     const { rows } = await client.query<{ name: string; comment: string | null; is_owner: boolean }>(
@@ -84,7 +87,7 @@ export async function adopt(uri: string, marker: Marker): Promise<void> {
          from pg_database where datname = current_database()`,
     )
     const { name, comment, is_owner: isOwner } = rows[0]!
-    if (comment !== null)
+    if (comment !== null && comment !== formatMarker(marker))
       throw new TerminalError("NameTaken", `database ${name} has a comment already: ${comment}`)
     if (!isOwner)
       throw new TerminalError("NotOwner", `database ${name} belongs to another role: change its owner first`)

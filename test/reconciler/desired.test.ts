@@ -37,7 +37,7 @@ test("a hidden folder declares nothing, such as the copies that a mounted volume
   expect(found).toEqual({ names: ["Ada"], problems: [], held: [] })
 })
 
-test("a folder named like a file is a folder; a link to nowhere is a file that cannot be read", async () => {
+test("a folder named like a file, and a link to nowhere, are files that cannot be read", async () => {
   const folder = await folderOf({ "a.yaml": file(0, "Ada") })
   await mkdir(path.join(folder, "x.yaml"))
   await symlink(path.join(folder, "nowhere"), path.join(folder, "b.yaml"))
@@ -46,6 +46,7 @@ test("a folder named like a file is a folder; a link to nowhere is a file that c
   expect(tenants.map(({ name }) => name)).toEqual(["Ada"])
   expect(problems.map((problem) => problem.message.split(":")[0])).toEqual([
     "cannot be read (ENOENT)",
+    "cannot be read (EISDIR)",
     "cannot be read (EISDIR)",
   ])
 })
@@ -108,4 +109,14 @@ test("a folder that is away is no empty folder", async () => {
   const folder = await folderOf({})
   await expect(readTenants(path.join(folder, "tenants"))).rejects.toThrow(/ENOENT/)
   expect(await readTenants(folder)).toEqual({ tenants: [], problems: [], held: new Set() })
+})
+
+test("a seed that is not there is the file's fault, with line and remedy, and makes nothing", async () => {
+  const folder = await folderOf({ "a.yaml": `${file(0, "Ada")}seed: nope\n` })
+  const { tenants, problems, held } = await readTenants(folder, new Set(["demo"]))
+  expect(tenants).toEqual([])
+  expect(held.size).toBe(1)
+  expect(problems).toMatchObject([
+    { line: 3, key: "seed", message: "there is no migrations/seeds/nope.sql; the seeds are: demo" },
+  ])
 })

@@ -1,7 +1,7 @@
 import path from "node:path"
 import { expect, test } from "vitest"
 import { TerminalError } from "../../reconciler/errors.ts"
-import { readFleet } from "../../reconciler/fleet.ts"
+import { type Fleet, readFleet, rolloutPolicy, stepLimits } from "../../reconciler/fleet.ts"
 import { folderOf } from "./folder.ts"
 
 const GOOD = {
@@ -27,6 +27,35 @@ test("the repository's own fleet.yaml is valid", async () => {
 
 test("a fleet is what its file says", async () => {
   expect(await read(GOOD)).toEqual(GOOD)
+})
+
+test("limits and rollout have defaults, each by itself", async () => {
+  const fleet = (await read({
+    ...GOOD,
+    migrations: { lockTimeoutSeconds: 0.5 },
+    rollout: { canary: ["Ada"], waveSize: 7 },
+  })) as Fleet
+  expect(stepLimits(fleet)).toEqual({ lockTimeout: 500, statementTimeout: 60_000 })
+  expect(stepLimits(GOOD as Fleet)).toEqual({ lockTimeout: 2000, statementTimeout: 60_000 })
+  expect(rolloutPolicy(fleet)).toEqual({ canary: ["Ada"], waveSize: 7, stopAfterFailures: 3 })
+  expect(rolloutPolicy(GOOD as Fleet)).toEqual({ canary: 1, waveSize: 25, stopAfterFailures: 3 })
+})
+
+test.for<[string, unknown, RegExp]>([
+  [
+    "migrations",
+    { lockTimeoutSeconds: 0 },
+    /migrations\.lockTimeoutSeconds: must be from 0\.1 to 86400 seconds/,
+  ],
+  ["migrations", { statementTimeoutSeconds: "1m" }, /statementTimeoutSeconds: must be a number of seconds/],
+  ["migrations", 5, /migrations: must hold lockTimeoutSeconds/],
+  ["rollout", { waveSize: 0 }, /rollout\.waveSize: must be a whole number from 1/],
+  ["rollout", { stopAfterFailures: 0.5 }, /rollout\.stopAfterFailures: must be a whole number from 1/],
+  ["rollout", { canary: "Ada" }, /rollout\.canary: must be a count, or a list of tenants' names/],
+  ["rollout", { canary: [] }, /rollout\.canary/],
+  ["rollout", { wave: 3 }, /wave: is not known here/],
+])("%s: %j is refused too", async ([key, value, message]) => {
+  expect(await read({ ...GOOD, [key]: value })).toEqual([expect.stringMatching(message)])
 })
 
 test.for(Object.keys(GOOD))(
@@ -58,7 +87,7 @@ test.for<[string, unknown, string]>([
 test("each fault has its line, and a key that is not known is one", async () => {
   expect(await read({ ...GOOD, deletion: "never", cap: 3 })).toEqual([
     'fleet.yaml:2: deletion: must be "retire" or "forbid"',
-    "fleet.yaml:6: cap: is not known here; the keys are fleet, deletion, gracePeriodDays, maxRemovals, maxRemovalShare",
+    "fleet.yaml:6: cap: is not known here; the keys are fleet, deletion, gracePeriodDays, maxRemovals, maxRemovalShare, migrations, rollout",
   ])
 })
 

@@ -76,13 +76,25 @@ test.for<[string, string | Uint8Array, string[]]>([
 })
 
 test.for<[string, string, RegExp]>([
-  ["broken YAML", `${ID}name: "A\n`, /^t\.yaml:3: is not valid YAML: Missing closing "quote$/],
-  ["a tab as indentation", `${ID}\tname: A\n`, /^t\.yaml:2: is not valid YAML: Tabs are not allowed/],
-  ["a key twice", `${ID}name: A\nname: B\n`, /^t\.yaml:3: is not valid YAML: Map keys must be unique/],
+  [
+    "broken YAML",
+    `${ID}name: "A\n`,
+    /^t\.yaml:3: is not valid YAML: Missing closing "quote; check brackets, quotes and indentation here and on the line before$/,
+  ],
+  [
+    "a tab as indentation",
+    `${ID}\tname: A\n`,
+    /^t\.yaml:2: is not valid YAML: a tab indents this line; use spaces$/,
+  ],
+  [
+    "a key twice",
+    `${ID}name: A\nname: B\n`,
+    /^t\.yaml:3: is not valid YAML: the key name is there twice; keep one$/,
+  ],
   [
     "several documents",
     `${ID}name: A\n---\n${ID}name: B\n`,
-    /^t\.yaml:3: is not valid YAML: Source contains multiple/,
+    /^t\.yaml:3: is not valid YAML: it holds several documents; keep one, and remove the lines "---"$/,
   ],
 ])("a file with %s is refused, with the line", async ([, content, message]) => {
   expect(await problemsOf(content)).toEqual([expect.stringMatching(message)])
@@ -92,7 +104,11 @@ test.for<[string, string, string]>([
   ["a number as its name", `${ID}name: 42\n`, `t.yaml:2: name: ${NAME_TEXT}`],
   ["a boolean as its name", `${ID}name: true\n`, `t.yaml:2: name: ${NAME_TEXT}`],
   ["a name of nothing", `${ID}name:\n`, `t.yaml:2: name: ${NAME_TEXT}`],
-  ["a number as its id", "id: 12\nname: A\n", "t.yaml:1: id: must be a UUID"],
+  [
+    "a number as its id",
+    "id: 12\nname: A\n",
+    `t.yaml:1: id: must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"; uuidgen makes one`,
+  ],
   [
     "a number as its seed",
     `${ID}name: A\nseed: 3\n`,
