@@ -1,42 +1,67 @@
 /** The Express application, made from what it depends on. */
 import { randomUUID } from "node:crypto"
 import express, { type ErrorRequestHandler, type Express, Router } from "express"
+import helmet from "helmet"
 import type { Logger } from "../reconciler/log.ts"
+import { administer, administration } from "./administration.ts"
 import { carts } from "./carts.ts"
-import type { Databases } from "./databases.ts"
-import { forLog } from "./failures.ts"
+import { allowOrigins } from "./cors.ts"
+import { ClientGone, forLog } from "./failures.ts"
+import type { Fleet } from "./fleet.ts"
 import { health, type Readiness } from "./health.ts"
 import { MAX_BODY } from "./input.ts"
+import { describeApi } from "./openapi.ts"
 import { perform } from "./perform.ts"
 import { describeProblem, Problem, PROBLEMS, sendProblem } from "./problems.ts"
 import { products } from "./products.ts"
+import { reference } from "./reference.ts"
 import { methodNotAllowed, mount } from "./routes.ts"
-import { tenancy } from "./tenancy.ts"
+import { type Tenancy, tenancy } from "./tenancy.ts"
 import { users } from "./users.ts"
+import { takePathTenant } from "./which-tenant.ts"
 
-export type AppDependencies = {
-  tenantHeader: string
-  databases: Databases
+export type AppDependencies = Tenancy & {
+  fleet: Fleet
+  /** Whether callers need a token: the document says so. */
+  isSecured: boolean
+  /** Origins whose pages may call. */
+  origins: ReadonlySet<string>
+  /** How many proxies stand before this process and say whose request they pass on. */
+  proxies: number
   readiness: Readiness
   log: Logger
 }
 
 /** Serves every tenant from its own database. Opens nothing until a request asks for it. */
-export function createApp({ tenantHeader, databases, readiness, log }: AppDependencies): Express {
+export function createApp(dependencies: AppDependencies): Express {
+  const { tenants, origins, proxies, isSecured, readiness, log } = dependencies
+  const operations = [...products, ...carts, ...users]
   const app = express()
   app.disable("x-powered-by")
   app.disable("etag")
-  app.use((_request, response, next) => {
+  app.set("trust proxy", proxies)
+  app.use(helmet())
+  app.use((request, response, next) => {
     const requestId = randomUUID()
     response.locals["requestId"] = requestId
-    response.set("X-Request-Id", requestId).set("X-Content-Type-Options", "nosniff")
+    response.set("X-Request-Id", requestId)
     // A client that keeps its connection would hold up a process that ends.
     if (readiness.isDraining()) response.set("Connection", "close")
+    if (!request.url.startsWith("/")) throw new Problem("request-malformed", "the address is not a path")
     next()
   })
-  app.use(health(readiness), problemPages())
-  const admit = tenancy({ header: tenantHeader, databases })
-  app.use(mount([...products, ...carts, ...users], (operation) => perform(operation, admit)))
+  if (origins.size > 0) app.use(allowOrigins(origins, tenants.header))
+  const document = describeApi(operations, administration, { tenantHeader: tenants.header, isSecured })
+  app.use(health(readiness), problemPages(), reference(document))
+  app.use(mount(administration, administer(dependencies)))
+  if (tenants.sources.has("path")) {
+    app.use((request, _response, next) => {
+      takePathTenant(request)
+      next()
+    })
+  }
+  const admit = tenancy(dependencies)
+  app.use(mount(operations, (operation) => perform(operation, admit)))
   app.use((request) => {
     throw new Problem("route-not-found", `there is nothing at ${request.path.slice(0, 200)}`)
   })
@@ -65,6 +90,7 @@ function problemPages(): Router {
 const answerWithProblem =
   (log: Logger): ErrorRequestHandler =>
   (error: unknown, request, response, next) => {
+    if (error instanceof ClientGone) return
     const problem = toProblem(error)
     const requestId = String(response.locals["requestId"])
     const fields = {

@@ -1,5 +1,7 @@
 /** The environment, read once. */
 import { z } from "zod"
+import { isTrustworthy } from "./tokens.ts"
+import { SOURCES } from "./which-tenant.ts"
 
 const whole = (min: number, max: number, otherwise: number) =>
   z
@@ -9,22 +11,101 @@ const whole = (min: number, max: number, otherwise: number) =>
     .refine((value) => value >= min && value <= max, { error: `must be from ${min} to ${max}` })
     .default(otherwise)
 
+const list = z.string().transform((text) =>
+  text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== ""),
+)
+
+const filled = (error: string) => z.string({ error }).min(1, { error })
+
+/** None of them can be checked with a key that is public, and none goes without a key. */
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+]
+
+const Vault = z.url({
+  protocol: /^https$/,
+  error: "must be the vault's https address, such as https://name.vault.azure.net",
+})
+
 /** Times are in milliseconds. An empty variable is an error, except where it is not set at all. */
-const Environment = z.object({
+export const Environment = z.object({
   PORT: whole(0, 65_535, 3000),
   /** The address to listen on; all of the machine's when not set. */
   HOST: z.string().min(1, { error: "must be an address" }).optional(),
-  KEY_VAULT_URL: z.url({
-    protocol: /^https$/,
-    error: "must be the vault's https address, such as https://name.vault.azure.net",
-  }),
+  KEY_VAULT_URL: Vault.optional(),
+  /** In the vault's place: one credential for all tenants, whose files and fleet then say who they are. */
+  CONNECTION_TEMPLATE: z
+    .string()
+    .regex(/^postgres(?:ql)?:\/\/[^/]+\/\{database\}(?:\?.*)?$/, {
+      error: "must be like postgres://user:password@host/{database}",
+    })
+    .optional(),
+  FLEET_ID: z.string().min(1, { error: "must be the id in fleet.yaml" }).optional(),
+  TENANTS_DIR: z.string().min(1, { error: "must be a folder" }).optional(),
+  TENANT_FROM: list
+    .refine((ways) => ways.length > 0 && ways.every((way) => SOURCES.includes(way as never)), {
+      error: `must be some of ${SOURCES.join(", ")}`,
+    })
+    .transform((ways) => new Set(SOURCES.filter((way) => ways.includes(way))))
+    .default(new Set(["header"])),
   TENANT_HEADER: z
     .string()
     .regex(/^[A-Za-z0-9-]{1,64}$/, { error: "must be a header's name: letters, digits and hyphens" })
     .default("X-TenantId"),
-  /** Connections per tenant, and tenants with a pool: their product stays below the server's max_connections. */
+  /** <name>.<suffix> is a tenant's host; localhost is for a machine of one's own. */
+  TENANT_HOST_SUFFIXES: list
+    .refine((suffixes) => suffixes.every((suffix) => /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/.test(suffix)), {
+      error: "must be domain names in lower case, such as shop.example",
+    })
+    .default([]),
+  /** How often the tenants' names are read anew. */
+  NAMES_INTERVAL_MS: whole(100, 3_600_000, 30_000),
+  AUTH: z.enum(["on", "off"], { error: "must be on or off" }).default("on"),
+  OIDC_ISSUER: z
+    .url({ protocol: /^https?$/, error: "must be the issuer's address" })
+    .refine((url) => isTrustworthy(new URL(url)), { error: "must be https, or on this machine" })
+    .optional(),
+  OIDC_AUDIENCE: z.string().min(1, { error: "must not be empty" }).optional(),
+  JWT_ALGORITHMS: list
+    .refine((names) => names.length > 0 && names.every((name) => ALGORITHMS.includes(name)), {
+      error: `must be some of ${ALGORITHMS.join(", ")}`,
+    })
+    .default(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]),
+  TENANT_CLAIM: filled("must be a claim's name").default("tenants"),
+  ADMIN_SCOPE: filled("must be a scope").default("tenants:admin"),
+  CLOCK_SKEW_SECONDS: whole(0, 300, 30),
+  /** An unknown key has the issuer's keys read again at most this often. */
+  JWKS_INTERVAL_MS: whole(0, 3_600_000, 10_000),
+  /** Requests a second; 0 is without a limit. */
+  RATE_PER_TENANT: whole(0, 1_000_000, 1000),
+  RATE_PER_CALLER: whole(0, 1_000_000, 1000),
+  /** Other sites whose pages may call from a browser. */
+  CORS_ORIGINS: list
+    .refine(
+      (origins) => origins.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+      {
+        error: "must be origins such as https://shop.example",
+      },
+    )
+    .default([]),
+  /** How many proxies before this process add to X-Forwarded-For. */
+  TRUSTED_PROXIES: whole(0, 10, 0),
+  /** Most connections per tenant, and of the whole process: less than the server's max_connections. */
   POOL_MAX: whole(1, 100, 4),
-  POOLS_MAX: whole(1, 10_000, 20),
+  CONNECTIONS_MAX: whole(1, 10_000, 80),
   POOL_WAIT_MS: whole(1, 60_000, 5000),
   POOL_IDLE_MS: whole(1, 3_600_000, 30_000),
   CONNECT_TIMEOUT_MS: whole(1, 60_000, 3000),
@@ -35,17 +116,57 @@ const Environment = z.object({
   NEGATIVE_CACHE_MS: whole(0, 3_600_000, 30_000),
 })
 
+type Environment = z.infer<typeof Environment>
+
+/** Where credentials come from. */
+type Credentials =
+  | { kind: "vault"; url: string }
+  | { kind: "template"; template: string; fleet: string; folder: string }
+/** Who is believed to be who. */
+type Authority = { kind: "off" } | { kind: "issuer"; issuer: string; audience: string }
+
 /** Checked settings of the API. */
-export type Config = z.infer<typeof Environment>
+export type Config = Environment & { credentials: Credentials; authority: Authority }
 
 /** The settings, or one line for each value that is wrong. */
 export function readConfig(environment: NodeJS.ProcessEnv): { config: Config } | { problems: string[] } {
   const result = Environment.safeParse(environment)
-  if (result.success) return { config: result.data }
-  return {
-    problems: result.error.issues.map(({ path, message }) => {
-      const name = String(path[0])
-      return environment[name] === undefined ? `${name} is not set: it ${message}` : `${name} ${message}`
-    }),
+  if (!result.success) {
+    return {
+      problems: result.error.issues.map(({ path, message }) => {
+        const name = String(path[0])
+        return environment[name] === undefined ? `${name} is not set: it ${message}` : `${name} ${message}`
+      }),
+    }
   }
+  const { data } = result
+  const credentials = credentialsOf(data)
+  const authority = authorityOf(data)
+  const problems = [credentials, authority].filter((one) => typeof one === "string")
+  if (data.TENANT_FROM.has("host") && data.TENANT_HOST_SUFFIXES.length === 0)
+    problems.push("TENANT_HOST_SUFFIXES is not set: TENANT_FROM names host, so it must name a domain")
+  if (problems.length > 0 || typeof credentials === "string" || typeof authority === "string")
+    return { problems }
+  return { config: { ...data, credentials, authority } }
+}
+
+function credentialsOf(data: Environment): Credentials | string {
+  const { KEY_VAULT_URL, CONNECTION_TEMPLATE, FLEET_ID, TENANTS_DIR } = data
+  if (CONNECTION_TEMPLATE === undefined) {
+    return KEY_VAULT_URL === undefined
+      ? "KEY_VAULT_URL is not set: it must be the vault's https address, such as https://name.vault.azure.net"
+      : { kind: "vault", url: KEY_VAULT_URL }
+  }
+  if (KEY_VAULT_URL !== undefined)
+    return "CONNECTION_TEMPLATE stands in the place of KEY_VAULT_URL: set one of them"
+  if (FLEET_ID === undefined || TENANTS_DIR === undefined)
+    return "CONNECTION_TEMPLATE needs FLEET_ID and TENANTS_DIR, which say whose databases are served"
+  return { kind: "template", template: CONNECTION_TEMPLATE, fleet: FLEET_ID, folder: TENANTS_DIR }
+}
+
+function authorityOf({ AUTH, OIDC_ISSUER, OIDC_AUDIENCE }: Environment): Authority | string {
+  if (AUTH === "off") return { kind: "off" }
+  if (OIDC_ISSUER === undefined || OIDC_AUDIENCE === undefined)
+    return "OIDC_ISSUER and OIDC_AUDIENCE must say whose tokens are accepted; AUTH=off would accept everybody"
+  return { kind: "issuer", issuer: OIDC_ISSUER, audience: OIDC_AUDIENCE }
 }

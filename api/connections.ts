@@ -1,19 +1,30 @@
 /** Connections to one tenant's database: each is checked to be that tenant's before anything else runs on it. */
-import { type ClientBase, Pool, types } from "pg"
-import type { Logger } from "../reconciler/log.ts"
+import { setTimeout as sleep } from "node:timers/promises"
+import { Client, type QueryConfig, type QueryResult, type QueryResultRow, types } from "pg"
 import { parseMarker, type TenantId } from "../reconciler/tenant.ts"
-import { codeOf } from "./failures.ts"
+import { cancelQuery } from "./cancel.ts"
+import { codeOf, isReadTimeout } from "./failures.ts"
 
 export type ActiveCredential = { state: "active"; uri: string; fleet: string }
 
-export type ConnectionSettings = {
-  /** Most connections to one tenant's database. */
-  maxConnections: number
-  /** All in milliseconds. */
-  connectTimeout: number
-  statementTimeout: number
-  /** How long an unused connection is kept. */
-  idleTimeout: number
+/** All in milliseconds. */
+export type ConnectionSettings = { connectTimeout: number; statementTimeout: number }
+
+export type Connection = {
+  uri: string
+  /** When it could first be used, by performance.now(). */
+  openedAt: number
+  /** Runs one statement. When `signal` aborts, the server is asked to stop it, and the connection must be closed. */
+  query: <Row extends QueryResultRow>(
+    statement: string | QueryConfig,
+    signal?: AbortSignal,
+  ) => Promise<QueryResult<Row>>
+  /** Whether its session has ended, or its socket has failed. */
+  isBroken: () => boolean
+  /** Resolves when the server has surely given up the session, and with it its place among max_connections. */
+  close: () => Promise<void>
+  /** Settles when the session has ended. */
+  ended: Promise<void>
 }
 
 /** The database answered, but its marker names somebody else, or nobody: nothing may be read from it. */
@@ -31,43 +42,100 @@ const INTRODUCE = `
          shobj_description(oid, 'pg_database') as marker
   from pg_database where datname = current_database()`
 
-/** A pool for `tenant` by this credential. It opens connections only when asked for one. */
-export function openPool(
+/** How long a session may take to end in order, in milliseconds. */
+const FAREWELL = 2000
+
+/** Thrown by `openConnection`; `gone` settles when the server has given up the session that came to nothing. */
+export class NotConnected extends Error {
+  override readonly name = "NotConnected"
+  readonly gone: Promise<void>
+  constructor(cause: unknown, gone: Promise<void>) {
+    super("no connection was made", { cause })
+    this.gone = gone
+  }
+}
+
+/** A connection to the database that is marked as `tenant`'s. Throws NotConnected; its cause may be MarkerMismatch. */
+export async function openConnection(
   tenant: TenantId,
   credential: ActiveCredential,
   settings: ConnectionSettings,
-  log: Logger,
-): Pool {
-  const pool = new Pool({
-    connectionString: credential.uri,
-    max: settings.maxConnections,
+): Promise<Connection> {
+  const connection = wrap(credential.uri, settings)
+  try {
+    await connection.start()
+    const { rows } = await connection.query<{ marker: string | null }>({
+      text: INTRODUCE,
+      values: [String(settings.statementTimeout)],
+    })
+    assertMarker(rows[0]?.marker ?? null, tenant, credential.fleet)
+    connection.openedAt = performance.now()
+    return connection
+  } catch (error) {
+    throw new NotConnected(error, connection.close())
+  }
+}
+
+function wrap(uri: string, settings: ConnectionSettings): Connection & { start: () => Promise<unknown> } {
+  const client = new Client({
+    connectionString: uri,
     connectionTimeoutMillis: settings.connectTimeout,
-    idleTimeoutMillis: settings.idleTimeout,
     // The server's own limit answers first; this one is for a server that does not answer at all.
     query_timeout: settings.statementTimeout + 1000,
     keepAlive: true,
     application_name: "tenantry-api",
     types: { getTypeParser },
-    onConnect: (client) => introduce(client, tenant, credential.fleet, settings),
   })
-  // Without this listener, and that of each client, a session that the server ends would end the process.
-  pool.on("error", (error) =>
-    log.debug({ tenant, code: codeOf(error) }, "an idle database session was ended"),
-  )
-  return pool
+  const end = Promise.withResolvers<void>()
+  let isBroken = false
+  let isStuck = false
+  // Without this listener a session that the server ends would end the process.
+  client.on("error", () => (isBroken = true))
+  client.on("end", () => {
+    isBroken = true
+    end.resolve()
+  })
+
+  async function close(): Promise<void> {
+    if (isStuck) await cancelQuery(client)
+    else void client.end().catch(() => {})
+    const isGone =
+      !isStuck && (await Promise.race([end.promise.then(() => true), sleep(FAREWELL, false, { ref: false })]))
+    if (isGone) return
+    socketOf(client).destroy()
+    // A session whose socket is cut may run on to its statement's end, and keeps its place so long.
+    await sleep(settings.statementTimeout, undefined, { ref: false })
+  }
+
+  let closing: Promise<void> | undefined
+  return {
+    uri,
+    openedAt: 0,
+    start: () => client.connect(),
+    async query<Row extends QueryResultRow>(statement: string | QueryConfig, signal?: AbortSignal) {
+      const cancel = () => void cancelQuery(client)
+      signal?.addEventListener("abort", cancel)
+      try {
+        return await client.query<Row>(statement as QueryConfig)
+      } catch (error) {
+        // Our own limit gave up the wait, and the server may still be at work.
+        isStuck = !isBroken && isReadTimeout(error)
+        throw error
+      } finally {
+        signal?.removeEventListener("abort", cancel)
+      }
+    },
+    isBroken: () => isBroken,
+    close: () => (closing ??= close()),
+    ended: end.promise,
+  }
 }
 
-async function introduce(
-  client: ClientBase,
-  tenant: TenantId,
-  fleet: string,
-  settings: ConnectionSettings,
-): Promise<void> {
-  client.on("error", () => lost.add(client))
-  const { rows } = await client.query<{ marker: string | null }>(INTRODUCE, [
-    String(settings.statementTimeout),
-  ])
-  const marker = parseMarker(rows[0]?.marker ?? null)
+const socketOf = (client: Client) =>
+  (client as unknown as { connection: { stream: { destroy: () => void } } }).connection.stream
+
+function assertMarker(comment: string | null, tenant: TenantId, fleet: string): void {
+  const marker = parseMarker(comment)
   if (marker?.tenant === tenant && marker.fleet === fleet) return
   throw new MarkerMismatch(
     `the secret of tenant ${tenant} (fleet ${fleet}) leads to a database that is marked as ${
@@ -76,13 +144,9 @@ async function introduce(
   )
 }
 
-/** Clients whose connection has ended, so that a query on them failed for that reason. */
-const lost = new WeakSet<ClientBase>()
-
-/** Whether a query on `client` failed because its session or connection ended, and not because of the query. */
-export function isConnectionLost(client: ClientBase, error: unknown): boolean {
-  return lost.has(client) || /^(?:08|57P0|25P0[34]|E[A-Z]{3,}$)/.test(codeOf(error) ?? "")
-}
+/** Whether a statement failed because its session or connection ended, and not because of the statement. */
+export const isConnectionLost = (connection: Connection, error: unknown): boolean =>
+  connection.isBroken() || /^(?:08|57P0|25P0[34]|E[A-Z]{3,}$)/.test(codeOf(error) ?? "")
 
 const NUMBERS = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import type { TenantId } from "../reconciler/tenant.ts"
 import { activeCredentials, RETRY_AFTER } from "./active.ts"
 import { isTimeout } from "./failures.ts"
-import { GateFull } from "./gate.ts"
+import { PoolBusy } from "./pools.ts"
 import { Problem } from "./problems.ts"
 import { createRunner, type RunnerOptions, unavailable } from "./runner.ts"
 import { CommitCut, outcomeOf, type Query, queryOn, transact } from "./transaction.ts"
@@ -18,8 +18,11 @@ export type TenantDatabase = {
 }
 
 export type Databases = {
-  /** The database of a tenant that is served. Throws the Problem that says why it is not. */
-  open: (tenant: TenantId) => Promise<TenantDatabase>
+  /**
+   * The database of a tenant that is served. Throws the Problem that says why it is not. `signal` aborts when there is
+   * nobody to answer any more: what runs is stopped, and ClientGone is thrown.
+   */
+  open: (tenant: TenantId, signal?: AbortSignal) => Promise<TenantDatabase>
 }
 
 /** How often an unfinished transaction is looked at, in milliseconds. */
@@ -31,11 +34,15 @@ export function openDatabases(options: RunnerOptions): Databases {
   const credentialOf = activeCredentials(options.credentials, options.log)
   const run = createRunner(options)
 
-  async function write<T>(tenant: TenantId, work: (query: Query) => Promise<T>): Promise<T> {
+  async function write<T>(
+    tenant: TenantId,
+    work: (query: Query) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const giveUp = performance.now() + 2 * patience
     for (;;) {
       try {
-        return await run(tenant, (client) => transact(client, work))
+        return await run(tenant, (connection) => transact(connection, work, signal), signal)
       } catch (error) {
         if (!(error instanceof CommitCut)) throw error
         const isCommitted = await settle(tenant, error)
@@ -49,11 +56,11 @@ export function openDatabases(options: RunnerOptions): Databases {
   async function settle(tenant: TenantId, cut: CommitCut): Promise<boolean> {
     const deadline = performance.now() + patience
     while (performance.now() < deadline) {
-      const outcome = await run(tenant, (client) => outcomeOf(queryOn(client), cut.transactionId)).catch(
-        (error: unknown) => {
-          throw unknownOutcome(error)
-        },
-      )
+      const outcome = await run(tenant, (connection) =>
+        outcomeOf(queryOn(connection), cut.transactionId),
+      ).catch((error: unknown) => {
+        throw unknownOutcome(error)
+      })
       if (outcome === "committed" || outcome === "aborted") return outcome === "committed"
       if (outcome === undefined) break
       await sleep(LOOK_AGAIN)
@@ -62,12 +69,12 @@ export function openDatabases(options: RunnerOptions): Databases {
   }
 
   return {
-    async open(tenant) {
+    async open(tenant, signal) {
       await credentialOf(tenant)
       return {
         tenant,
-        read: (work) => asProblem(run(tenant, (client) => work(queryOn(client)))),
-        write: (work) => asProblem(write(tenant, work)),
+        read: (work) => asProblem(run(tenant, (connection) => work(queryOn(connection, signal)), signal)),
+        write: (work) => asProblem(write(tenant, work, signal)),
       }
     },
   }
@@ -81,7 +88,7 @@ async function asProblem<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (error instanceof GateFull) {
+    if (error instanceof PoolBusy) {
       throw new Problem("database-busy", "too many requests wait for the tenant's database", {
         retryAfter: RETRY_AFTER,
         cause: error,

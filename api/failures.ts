@@ -10,9 +10,22 @@ const QUERY_CANCELED = "57014"
 /** What pg 8.23 says when its query_timeout ends a wait; it gives that error no code. */
 const READ_TIMEOUT = "Query read timeout"
 
+/** Whether we gave up waiting for a server that did not answer. */
+export const isReadTimeout = (error: unknown): boolean =>
+  error instanceof Error && error.message === READ_TIMEOUT
+
 /** Whether a statement took too long, by the server's clock or by ours. */
-export const isTimeout = (error: unknown): boolean =>
-  codeOf(error) === QUERY_CANCELED || (error instanceof Error && error.message === READ_TIMEOUT)
+export const isTimeout = (error: unknown): boolean => codeOf(error) === QUERY_CANCELED || isReadTimeout(error)
+
+/** Thrown to end the work of a request whose client has gone away: there is nobody to answer. */
+export class ClientGone extends Error {
+  override readonly name = "ClientGone"
+}
+
+/** Throws ClientGone where the client has gone. */
+export function assertPresent(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new ClientGone("the client has gone away")
+}
 
 /** An error for the log. Postgres's details are left out: they quote rows. */
 export const forLog = (error: unknown) =>

@@ -1,7 +1,7 @@
 /** Whether the process lives, and whether it should be sent requests. */
 import { Router } from "express"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
-import { TenantId } from "../reconciler/tenant.ts"
+import type { TenantId } from "../reconciler/tenant.ts"
 import { methodNotAllowed } from "./routes.ts"
 
 export type Readiness = {
@@ -11,8 +11,8 @@ export type Readiness = {
   isDraining: () => boolean
 }
 
-/** No tenant has this id; that the vault says so shows that it can be reached. */
-const NOBODY = TenantId.parse("00000000-0000-0000-0000-000000000000")
+/** The nil UUID, which no tenant may have; that the vault knows nobody of that id shows that it can be reached. */
+const NOBODY = "00000000-0000-0000-0000-000000000000" as TenantId
 
 /** Asks the vault at most once in `interval` milliseconds, and waits at most `patience` milliseconds for it. */
 export function watchReadiness(

@@ -3,15 +3,22 @@ import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
-import { createLogger } from "../reconciler/log.ts"
+import { createLogger, keepSecret } from "../reconciler/log.ts"
 import { openCredentialReader } from "../reconciler/providers/vault.ts"
+import { openTenantList } from "../reconciler/providers/vault-names.ts"
 import { createApp } from "./app.ts"
+import { type Authenticate, believeEverybody } from "./caller.ts"
 import { type Config, readConfig } from "./config.ts"
 import { cacheCredentials } from "./credentials.ts"
 import { openDatabases } from "./databases.ts"
+import { createDirectory } from "./directory.ts"
 import { codeOf, forLog } from "./failures.ts"
+import { openFleet } from "./fleet.ts"
 import { watchReadiness } from "./health.ts"
 import { createPools } from "./pools.ts"
+import { limitRate } from "./rate.ts"
+import { openTemplate } from "./template.ts"
+import { believeTokens } from "./tokens.ts"
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -41,7 +48,12 @@ if ("problems" in environment) {
 await serve(environment.config)
 
 async function serve(config: Config): Promise<void> {
-  const readVault = openCredentialReader(config.KEY_VAULT_URL)
+  const { readCredential: readVault, listTenants } = openCredentials(config.credentials)
+  const directory = createDirectory(
+    listTenants,
+    { now, interval: config.NAMES_INTERVAL_MS, missInterval: 2000, patience: 5000 },
+    log,
+  )
   const credentials = cacheCredentials(readVault, {
     now,
     capacity: 10_000,
@@ -57,8 +69,9 @@ async function serve(config: Config): Promise<void> {
   const pools = createPools(
     {
       maxConnections: config.POOL_MAX,
-      maxPools: config.POOLS_MAX,
-      maxWaiting: 1000,
+      budget: config.CONNECTIONS_MAX,
+      maxWaiting: 500,
+      maxWaitingTotal: 5000,
       wait: config.POOL_WAIT_MS,
       connectTimeout: config.CONNECT_TIMEOUT_MS,
       statementTimeout: config.STATEMENT_TIMEOUT_MS,
@@ -68,9 +81,31 @@ async function serve(config: Config): Promise<void> {
   )
   const databases = openDatabases({ credentials, pools, log, patience: config.RETRY_MS })
   const readiness = watchReadiness(readVault, { now, interval: 5000, patience: 3000 })
-  const app = createApp({ tenantHeader: config.TENANT_HEADER, databases, readiness, log })
+  const rate = { now, capacity: 10_000 }
+  const app = createApp({
+    tenants: {
+      sources: config.TENANT_FROM,
+      header: config.TENANT_HEADER,
+      hostSuffixes: config.TENANT_HOST_SUFFIXES,
+    },
+    directory,
+    fleet: openFleet({ folder: config.TENANTS_DIR, directory, readCredential: readVault, interval: 250 }),
+    isSecured: config.authority.kind === "issuer",
+    authenticate: openAuthority(config),
+    callerRate: limitRate("caller", config.RATE_PER_CALLER, rate),
+    tenantRate: limitRate("tenant", config.RATE_PER_TENANT, rate),
+    databases,
+    origins: new Set(config.CORS_ORIGINS),
+    proxies: config.TRUSTED_PROXIES,
+    readiness,
+    log,
+  })
 
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app)
+  const server = createServer(
+    // Longer than proxies keep theirs, so that none sends a request on a connection that is just being closed.
+    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 300_000 },
+    app,
+  )
   server.maxConnections = 10_000
   server.listen(config.PORT, config.HOST)
   await once(server, "listening").catch((error: unknown) => {
@@ -94,4 +129,36 @@ async function serve(config: Config): Promise<void> {
   await Promise.race([pools.close(), sleep(CLOSE_GRACE)])
   log.info("api has ended")
   process.exit(0)
+}
+
+function openCredentials(credentials: Config["credentials"]): ReturnType<typeof openTemplate> {
+  if (credentials.kind === "vault") {
+    return {
+      readCredential: openCredentialReader(credentials.url),
+      listTenants: openTenantList(credentials.url),
+    }
+  }
+  log.warn(
+    "CONNECTION_TEMPLATE is set: one credential opens every tenant's database, so Postgres keeps no tenant from another",
+  )
+  keepSecret(new URL(credentials.template.replace("{database}", "")).password)
+  return openTemplate(credentials)
+}
+
+function openAuthority(config: Config): Authenticate {
+  if (config.authority.kind === "off") {
+    log.warn("AUTH=off: whoever reaches this port may read and change every tenant's data")
+    return believeEverybody
+  }
+  return believeTokens(
+    {
+      ...config.authority,
+      algorithms: config.JWT_ALGORITHMS,
+      tenantClaim: config.TENANT_CLAIM,
+      adminScope: config.ADMIN_SCOPE,
+      clockSkew: config.CLOCK_SKEW_SECONDS,
+      keyInterval: config.JWKS_INTERVAL_MS,
+    },
+    log,
+  )
 }

@@ -1,4 +1,4 @@
-/** One thing that the API does for a tenant: what it takes, what it answers, and the work. Routes and OpenAPI come from it. */
+/** One thing that the API does: what it takes, what it answers, and the work. Routes and OpenAPI come from it. */
 import type { z } from "zod"
 import type { Problem, ProblemKey } from "./problems.ts"
 import type { Query } from "./transaction.ts"
@@ -18,9 +18,10 @@ export type Outcome = Answer | Problem
 
 export type Input<Id extends string, Q, B> = { ids: Record<Id, number>; query: Q; body: B }
 
-export type Method = "get" | "post" | "put" | "patch" | "delete"
+type Method = "get" | "post" | "put" | "patch" | "delete"
 
-type Description<Id extends string, Q, B> = {
+/** What the routes and the OpenAPI document know of an operation. */
+export type Described<Id extends string = string, Q = unknown, B = unknown> = {
   method: Method
   /** As OpenAPI writes it: /carts/{id}. */
   path: string
@@ -34,6 +35,9 @@ type Description<Id extends string, Q, B> = {
   answer: { status: Answer["status"]; schema?: z.ZodType }
   /** The problems of its own, besides those that every request may meet. */
   problems?: ProblemKey[]
+}
+
+type Description<Id extends string, Q, B> = Described<Id, Q, B> & {
   /**
    * The ETag that the thing has now, for If-Match; it locks the thing, so that nobody else changes it meanwhile.
    * undefined where there is no such thing.

@@ -9,7 +9,7 @@ import { Problem } from "./problems.ts"
 import type { Query } from "./transaction.ts"
 
 /** Who asks, of which tenant: settled before anything of the request's content is looked at. */
-export type Admission = {
+type Admission = {
   database: TenantDatabase
   /** What is told apart among a tenant's callers; "" where nobody is. */
   caller: string

@@ -3,9 +3,27 @@ import type { Response } from "express"
 
 /** Every problem: its status, its title, and what the caller can do. Its `type` is `/problems/<key>`, for ever. */
 export const PROBLEMS = {
-  "tenant-missing": [400, "No tenant named", "Send the tenant's id in the tenant header."],
+  "tenant-missing": [400, "No tenant named", "Name the tenant as detail says."],
   "tenant-malformed": [400, "Not a tenant's id", "Send one UUID in the tenant header."],
-  "tenant-repeated": [400, "More than one tenant named", "Send the tenant header once."],
+  "tenant-repeated": [400, "More than one tenant named", "Send the header once."],
+  "tenant-ambiguous": [400, "Two tenants named", "Name one tenant, or the same one in every way."],
+  "token-missing": [401, "Not signed in", "Send Authorization: Bearer and a token of the issuer."],
+  "token-invalid": [401, "Token is not valid", "Get a new token of the issuer, for this audience."],
+  "tenant-forbidden": [
+    403,
+    "Token is not for this tenant",
+    "Get a token whose tenant claim holds the tenant's id.",
+  ],
+  "not-administrator": [403, "Not an administrator", "Get a token with the administrators' scope."],
+  "tenants-read-only": [
+    409,
+    "Tenants are changed in Git",
+    "Open a pull request that changes the tenant's file.",
+  ],
+  "tenant-name-taken": [409, "Name belongs to another tenant", "Choose another name."],
+  "tenant-protected": [409, "Tenant is protected", "Remove the line protected from its file first."],
+  "rate-exceeded": [429, "Too many requests", "Try again after the seconds in Retry-After."],
+  "issuer-unavailable": [503, "Tokens cannot be checked", "Try again after the seconds in Retry-After."],
   "tenant-not-found": [404, "Unknown tenant", "Check the tenant's id."],
   "tenant-reserved": [503, "Tenant is being made", "Try again after the seconds in Retry-After."],
   "tenant-suspended": [403, "Tenant is suspended", "Ask who runs this service to resume the tenant."],
@@ -48,6 +66,8 @@ type Extra = {
   allow?: string
   /** For the header ETag. */
   etag?: string
+  /** For the header WWW-Authenticate. */
+  authenticate?: string
   /** More members of the answer. */
   members?: Record<string, unknown>
   cause?: unknown
@@ -68,10 +88,11 @@ export class Problem extends Error {
 /** Writes the answer; `requestId` is in the log line about it too. */
 export function sendProblem(response: Response, problem: Problem, requestId: string): void {
   const [status, title] = PROBLEMS[problem.key]
-  const { retryAfter, allow, etag, members } = problem.extra
+  const { retryAfter, allow, etag, authenticate, members } = problem.extra
   if (retryAfter !== undefined) response.set("Retry-After", String(retryAfter))
   if (allow !== undefined) response.set("Allow", allow)
   if (etag !== undefined) response.set("ETag", etag)
+  if (authenticate !== undefined) response.set("WWW-Authenticate", authenticate)
   response
     .status(status)
     .type("application/problem+json")

@@ -7,7 +7,7 @@ import type { Query, Statement } from "./transaction.ts"
 /** What numeric(12,2) holds. */
 export const MAX_PRICE = 9_999_999_999.99
 
-export const Price = z
+const Price = z
   .number({ error: "must be a number" })
   .min(0, { error: "must not be negative" })
   .max(MAX_PRICE, { error: `must be at most ${MAX_PRICE}`, abort: true })

@@ -1,6 +1,6 @@
 /** Routes from operations, and what every set of routes shares. */
 import { type RequestHandler, Router } from "express"
-import type { Operation } from "./operation.ts"
+import type { Described } from "./operation.ts"
 import { Problem } from "./problems.ts"
 
 /** Ends a route's list of methods; `allow` is the value of the header Allow. */
@@ -11,9 +11,9 @@ export const methodNotAllowed =
   }
 
 /** A route for each path, with a handler for each of its operations. */
-export function mount(
-  operations: readonly Operation[],
-  handler: (operation: Operation) => RequestHandler,
+export function mount<O extends Described>(
+  operations: readonly O[],
+  handler: (operation: O) => RequestHandler,
 ): Router {
   const router = Router()
   for (const [path, methods] of Map.groupBy(operations, (operation) => operation.path)) {

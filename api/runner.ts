@@ -1,12 +1,17 @@
 /** One piece of work against one tenant's database, tried again for as long as that is safe and may help. */
 import { setTimeout as sleep } from "node:timers/promises"
-import type pg from "pg"
 import type { Logger } from "../reconciler/log.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
 import { activeCredentials, RETRY_AFTER } from "./active.ts"
-import { type ActiveCredential, isConnectionLost, MarkerMismatch } from "./connections.ts"
+import {
+  type ActiveCredential,
+  type Connection,
+  isConnectionLost,
+  MarkerMismatch,
+  NotConnected,
+} from "./connections.ts"
 import type { CredentialCache } from "./credentials.ts"
-import { codeOf, forLog } from "./failures.ts"
+import { assertPresent, codeOf, forLog } from "./failures.ts"
 import type { Pools } from "./pools.ts"
 import { Problem } from "./problems.ts"
 import { CommitCut } from "./transaction.ts"
@@ -22,19 +27,20 @@ export type RunnerOptions = {
 /**
  * Runs `attempt` with a connection to the tenant's database, again with another one where the connection was lost or a
  * race was met, until it is done or patience is over. CommitCut is thrown at once: what happened is not known yet.
+ * When `signal` aborts, it waits and tries no longer, and throws ClientGone.
  */
-export type Run = <T>(tenant: TenantId, attempt: Attempt<T>) => Promise<T>
+export type Run = <T>(tenant: TenantId, attempt: Attempt<T>, signal?: AbortSignal) => Promise<T>
 
 /** While connecting fails, the secret is read again at most this often per tenant; in milliseconds. */
 const REREAD_INTERVAL = 500
 const FIRST_PAUSE = 25
 const LONGEST_PAUSE = 400
 /** Serialisation failure, deadlock, a reference or a key that appeared meanwhile, a plan made stale by a migration. */
-const RACES = new Set(["40001", "40P01", "23503", "23505", "0A000", "26000"])
+const RACES = new Set(["40001", "40P01", "23001", "23503", "23505", "0A000", "26000"])
 const MAX_RACES = 3
 
 /** Its effects must be undone by the end of the connection, unless it resolves or throws CommitCut. */
-type Attempt<T> = (client: pg.PoolClient) => Promise<T>
+type Attempt<T> = (connection: Connection) => Promise<T>
 /** What came of one attempt. `unreached`: no connection, so nothing ran. */
 type Outcome<T> = { kind: "done"; value: T } | { kind: "unreached" | "failed"; error: unknown; lost: boolean }
 
@@ -43,37 +49,41 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
   const credentialOf = activeCredentials(credentials, log)
 
   /** One try with one connection. A connection on which anything went wrong is destroyed. */
-  const attemptOnce = <T>(
+  async function attemptOnce<T>(
     tenant: TenantId,
     credential: ActiveCredential,
     attempt: Attempt<T>,
-  ): Promise<Outcome<T>> =>
-    pools.withConnection(tenant, credential, async (connect): Promise<Outcome<T>> => {
-      let client: pg.PoolClient
-      try {
-        client = await connect()
-      } catch (error) {
-        return { kind: "unreached", error, lost: true }
-      }
-      try {
-        const value = await attempt(client)
-        client.release()
-        return { kind: "done", value }
-      } catch (error) {
-        client.release(true)
-        return { kind: "failed", error, lost: isConnectionLost(client, error) }
-      }
-    })
+    signal: AbortSignal | undefined,
+  ): Promise<Outcome<T>> {
+    let connection: Connection
+    try {
+      connection = await pools.acquire(tenant, credential, signal)
+    } catch (error) {
+      if (error instanceof NotConnected) return { kind: "unreached", error: error.cause, lost: true }
+      throw error
+    }
+    let sound = false
+    try {
+      const value = await attempt(connection)
+      sound = !signal?.aborted // a cancellation that comes late must meet nobody else's statement
+      return { kind: "done", value }
+    } catch (error) {
+      return { kind: "failed", error, lost: isConnectionLost(connection, error) }
+    } finally {
+      pools.release(tenant, connection, sound)
+    }
+  }
 
-  return async (tenant, attempt) => {
+  return async (tenant, attempt, signal) => {
     let credential = await credentialOf(tenant)
     let deadline = Number.POSITIVE_INFINITY
     let races = 0
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-      const outcome = await attemptOnce(tenant, credential, attempt)
+      const outcome = await attemptOnce(tenant, credential, attempt, signal)
       if (outcome.kind === "done") return outcome.value
       const { error } = outcome
       if (error instanceof CommitCut) throw error
+      assertPresent(signal)
       if (error instanceof MarkerMismatch) {
         const { uri } = credential
         credential = await credentialOf(tenant, 0)

@@ -1,11 +1,13 @@
 /** Work on one connection: a read, or a transaction whose outcome is known even when its connection is cut. */
-import type pg from "pg"
+import type { QueryResult, QueryResultRow } from "pg"
+import type { Connection } from "./connections.ts"
+import { assertPresent } from "./failures.ts"
 
 /** A statement with a name is prepared once per connection. Names are unique over the whole API. */
 export type Statement = { name: string; text: string }
 
 /** Runs one statement and gives its rows. `Row` is what the statement's select list promises. */
-export type Query = <Row extends pg.QueryResultRow>(statement: Statement, values: unknown[]) => Promise<Row[]>
+export type Query = <Row extends QueryResultRow>(statement: Statement, values: unknown[]) => Promise<Row[]>
 
 /** Thrown when the connection was cut while the commit was under way. */
 export class CommitCut extends Error {
@@ -21,20 +23,26 @@ export class CommitCut extends Error {
   }
 }
 
+/** Statements on this connection; when `signal` aborts, the one that runs is stopped. */
 export const queryOn =
-  (client: pg.ClientBase): Query =>
-  async <Row extends pg.QueryResultRow>(statement: Statement, values: unknown[]) =>
-    (await client.query<Row>({ ...statement, values })).rows
+  (connection: Connection, signal?: AbortSignal): Query =>
+  async <Row extends QueryResultRow>(statement: Statement, values: unknown[]) =>
+    (await connection.query<Row>({ ...statement, values }, signal)).rows
 
 /**
  * Runs `work` in a transaction. Where it throws anything but CommitCut, nothing was committed; the caller then
- * destroys the connection, which rolls back.
+ * destroys the connection, which rolls back. A commit is never cancelled.
  */
-export async function transact<T>(client: pg.ClientBase, work: (query: Query) => Promise<T>): Promise<T> {
-  const begun = await client.query("begin; select pg_current_xact_id()::text as id")
-  const [, identity] = begun as unknown as pg.QueryResult<{ id: string }>[]
-  const result = await work(queryOn(client))
-  const commit = await client.query("commit").catch((error: unknown) => {
+export async function transact<T>(
+  connection: Connection,
+  work: (query: Query) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const begun = await connection.query("begin; select pg_current_xact_id()::text as id", signal)
+  const [, identity] = begun as unknown as QueryResult<{ id: string }>[]
+  const result = await work(queryOn(connection, signal))
+  assertPresent(signal)
+  const commit = await connection.query("commit").catch((error: unknown) => {
     throw new CommitCut(identity!.rows[0]!.id, result, error)
   })
   if (commit.command !== "COMMIT") throw new Error(`a transaction ended with ${commit.command}`)

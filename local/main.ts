@@ -15,6 +15,7 @@ import {
   vaultDirectory,
   writeEnvironment,
 } from "./home.ts"
+import { startKeptIssuer } from "./issuer.ts"
 import { createNarrator } from "./narrator.ts"
 import { startNeon } from "./neon.ts"
 import { startPart } from "./part.ts"
@@ -28,6 +29,7 @@ const port = process.env["PORT"] ?? "3000"
 const statusPort = process.env["STATUS_PORT"] ?? "3001"
 const tenantsDir = process.env["TENANTS_DIR"] ?? "tenants"
 
+const hasAuth = process.argv.includes("--auth")
 /** The local world is for this machine only. */
 const LOOPBACK = "127.0.0.1"
 /** Tenants that are listed when all is up; the status page has the rest. */
@@ -104,7 +106,10 @@ async function main(): Promise<void> {
   startOurs("api", path.join(root, "api/main.ts"), [], {
     PORT: port,
     HOST: LOOPBACK,
-    AUTH: "off", // on loopback, with sample data; the API says so itself
+    TENANTS_DIR: path.resolve(tenantsDir),
+    TENANT_FROM: "header,host,path",
+    TENANT_HOST_SUFFIXES: "localhost",
+    ...(await authentication(home)),
     ...vault.environment("api"),
   })
   startOurs("reconciler", path.join(root, "reconciler/main.ts"), ["run"], {
@@ -124,6 +129,15 @@ async function main(): Promise<void> {
   const how = process.env["TENANTRY_HOME"] ? " with the same TENANTRY_HOME" : ""
   narrator.say(`\nIts environment is in ${relative(file)}; in a second terminal${how}: npx tenantry status`)
   narrator.say(`tenantry is ready after ${since(started)}. Ctrl-C stops it, and the data stays.`)
+}
+
+/** With --auth a development issuer; without it the API believes everybody, on loopback and with sample data. */
+async function authentication(home: string): Promise<Record<string, string>> {
+  if (!hasAuth) return { AUTH: "off" }
+  const issuer = await startKeptIssuer(home)
+  endings.push({ name: "issuer", end: issuer.close })
+  narrator.say(part("issuer", issuer.url, "npm run token -- --tenant shopify"))
+  return issuer.environment
 }
 
 function part(name: string, address: string, note = ""): string {
@@ -163,7 +177,11 @@ async function introduce(): Promise<void> {
   const counts = await Promise.all(served.map(({ id }) => countProducts(id)))
   const example = served[counts.findIndex((count) => count > 0)] ?? served[0]
   if (!example) return
-  narrator.say(`\nTry:  curl -H 'X-TenantId: ${example.id}' 'http://localhost:${port}/products?limit=3'`)
+  const signedIn = hasAuth
+    ? ` -H "Authorization: Bearer $(npm run -s token -- --tenant ${example.name.toLowerCase()})"`
+    : ""
+  const target = `'http://localhost:${port}/products?limit=3'`
+  narrator.say(`\nTry:  curl -H 'X-TenantId: ${example.id}'${signedIn} ${target}`)
 }
 
 async function countProducts(tenant: string): Promise<number> {

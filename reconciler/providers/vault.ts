@@ -6,6 +6,7 @@ import { secretName, type TenantId } from "../tenant.ts"
 import { createTokenBucket } from "./pacing.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
 import { innerCode, isAbsent } from "./vault-errors.ts"
+import { rememberWrites, type Writes, WRITTEN_AT } from "./vault-writes.ts"
 
 const toSecret = ({ name, enabled, tags, updatedOn }: SecretProperties): ObservedSecret => ({
   name,
@@ -27,14 +28,16 @@ export type Vault = ReturnType<typeof openVault>
 export function openVault(url: string) {
   const client = createVaultClient(url)
   const take = createTokenBucket(WRITES_PER_SECOND)
+  const writes = rememberWrites()
   return {
-    /** All secrets, complete or not at all; no value is read. One call per 25 secrets. */
+    /** All secrets, complete and with our own writes, or it throws; no value is read. One call per 25 secrets. */
     async list(): Promise<ObservedSecret[]> {
       return guarded("list the secrets", async (abortSignal) => {
-        const secrets: ObservedSecret[] = []
+        const secrets: SecretProperties[] = []
         const pages = client.listPropertiesOfSecrets({ abortSignal }).byPage({ maxPageSize: 25 })
-        for await (const page of pages) secrets.push(...page.map(toSecret))
-        return secrets
+        for await (const page of pages) secrets.push(...page)
+        writes.assertShown(secrets)
+        return secrets.map(toSecret)
       })
     },
 
@@ -50,13 +53,13 @@ export function openVault(url: string) {
     /** Writes a disabled secret whose tags say what is about to be made. */
     async reserve(entry: LedgerEntry): Promise<void> {
       await take()
-      await set(client, entry, "reserved", false)
+      await set(client, writes, entry, { value: "reserved", enabled: false })
     },
 
     /** Makes `uri` the tenant's credential, and the entry's tags true, in one write. */
     async publish(entry: LedgerEntry, uri: string): Promise<void> {
       await take()
-      await set(client, entry, uri, true)
+      await set(client, writes, entry, { value: uri, enabled: true })
     },
 
     /** Changes the tags; the value stays, and can be read while the entry's state is active. */
@@ -67,6 +70,7 @@ export function openVault(url: string) {
       await guarded(`tag the secret ${secretName(entry.id)}`, (abortSignal) =>
         client.updateSecretProperties(secretName(entry.id), "", { enabled, tags, abortSignal }),
       )
+      writes.note(secretName(entry.id), tags[WRITTEN_AT])
     },
 
     /** Deletes the secret (soft: Key Vault keeps it for its retention). Deleting what is gone succeeds. */
@@ -75,13 +79,20 @@ export function openVault(url: string) {
       await guarded(`delete the secret ${secretName(id)}`, async (abortSignal) => {
         await client.beginDeleteSecret(secretName(id), { abortSignal }).catch(absent)
       })
+      writes.note(secretName(id), undefined)
     },
   }
 }
 
-async function set(client: SecretClient, entry: LedgerEntry, value: string, enabled: boolean): Promise<void> {
+async function set(
+  client: SecretClient,
+  writes: Writes,
+  entry: LedgerEntry,
+  { value, enabled }: { value: string; enabled: boolean },
+): Promise<void> {
   const name = secretName(entry.id)
-  const options = { enabled, tags: tagsNow(entry), contentType: "application/vnd.tenantry.postgres-uri" }
+  const tags = tagsNow(entry)
+  const options = { enabled, tags, contentType: "application/vnd.tenantry.postgres-uri" }
   await guarded(`write the secret ${name}`, async (abortSignal) => {
     try {
       await client.setSecret(name, value, { ...options, abortSignal })
@@ -92,6 +103,7 @@ async function set(client: SecretClient, entry: LedgerEntry, value: string, enab
       await client.setSecret(name, value, { ...options, abortSignal })
     }
   })
+  writes.note(name, tags[WRITTEN_AT])
 }
 
 /** What the API needs to know of a tenant. `uri` is postgres://login:password@host:port/database. */
@@ -133,7 +145,6 @@ async function refusedState(
   abortSignal: AbortSignal,
 ): Promise<"reserved" | "suspended" | "retired"> {
   let newest: SecretProperties | undefined
-  const writtenAt = (version: SecretProperties | undefined) => version?.tags?.[WRITTEN_AT] ?? ""
   for await (const version of client.listPropertiesOfSecretVersions(name, { abortSignal })) {
     if (!newest || writtenAt(version) > writtenAt(newest)) newest = version
   }
@@ -142,9 +153,7 @@ async function refusedState(
   return state === "purging" ? "retired" : state
 }
 
-/** When a version's tags were written: the service's own times are whole seconds, in which a tenant can change twice. */
-const WRITTEN_AT = "written-at"
-
+const writtenAt = (version: SecretProperties | undefined) => version?.tags?.[WRITTEN_AT] ?? ""
 const tagsNow = (entry: LedgerEntry) => ({ ...toTags(entry), [WRITTEN_AT]: new Date().toISOString() })
 
 function absent(error: unknown): void {

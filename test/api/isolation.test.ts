@@ -39,12 +39,12 @@ test("tenants that ask at the same time, and share few pools, never see each oth
   const tenants: TestTenant[] = []
   for (const name of ["i1", "i2", "i3", "i4", "i5"]) tenants.push(await world.addTenant(name))
   await Promise.all(tenants.map(plant))
-  const api = await serve({ pools: { maxPools: 2, maxConnections: 2 } })
+  const api = await serve({ pools: { budget: 2, maxConnections: 2, wait: 60_000 } })
   const answers = await Promise.all(
     Array.from({ length: 300 }, async (_, n) => {
       const tenant = tenants[(n * 7) % tenants.length]!
       const answer = await api.call(tenant, "GET", "/products")
-      expect(api.pools.open()).toBeLessThanOrEqual(2)
+      expect(api.pools.counts().places).toBeLessThanOrEqual(2)
       return { tenant, answer }
     }),
   )

@@ -36,7 +36,7 @@ async function walk(query: Record<string, string>): Promise<Product[]> {
   let after: string | undefined
   do {
     const search = new URLSearchParams({ ...query, ...(after === undefined ? {} : { after }) })
-    const { status, body } = await api.call(shop, "GET", `/products?${search}`)
+    const { status, body } = await api.call(shop, "GET", `/products?${search.toString()}`)
     expect(status, JSON.stringify(body)).toBe(200)
     seen.push(...body.items)
     after = body.next ?? undefined

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises"
 import { request } from "node:https"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
@@ -8,11 +8,14 @@ import path from "node:path"
 import { createInterface } from "node:readline"
 import { text } from "node:stream/consumers"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import { startKeptIssuer } from "../../local/issuer.ts"
 import { startVault, type VaultServer } from "../../local/vault.ts"
 import { secretName } from "../../reconciler/tenant.ts"
 import { FLEET, newTenantId, startWorld, type TestTenant, type World } from "./world.ts"
 
 const MAIN = path.resolve(import.meta.dirname, "../../api/main.ts")
+
+const TOKEN = path.resolve(import.meta.dirname, "../../local/token.ts")
 
 let world: World
 let vault: VaultServer
@@ -48,12 +51,16 @@ async function writeSecret(tenant: TestTenant, { state, value }: { state: string
     schema: "1",
     slot: "a",
   }
-  const put = request(`${vault.url}/secrets/${secretName(tenant.id)}?api-version=2026-04-01`, {
-    method: "PUT",
-    ca: await readFile(vault.caFile),
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${access_token}` },
-  })
-  put.end(JSON.stringify({ value, tags, attributes: { enabled: state === "active" } }))
+  const isNew = state === "active"
+  const put = request(
+    `${vault.url}/secrets/${secretName(tenant.id)}${isNew ? "" : "/"}?api-version=2026-04-01`,
+    {
+      method: isNew ? "PUT" : "PATCH",
+      ca: await readFile(vault.caFile),
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${access_token}` },
+    },
+  )
+  put.end(JSON.stringify({ ...(isNew ? { value } : {}), tags, attributes: { enabled: isNew } }))
   const [response] = await once(put, "response")
   expect(response.statusCode, await text(response)).toBe(200)
 }
@@ -65,6 +72,7 @@ async function start(environment: Record<string, string> = {}) {
       PATH: process.env["PATH"]!,
       PORT: "0",
       HOST: "127.0.0.1",
+      AUTH: "off",
       ...vault.environment("api"),
       ...environment,
     },
@@ -134,6 +142,56 @@ test("a tenant that is retired at the vault and closed at Postgres is 410 at onc
   expect(await call()).toBe(410)
   api.child.kill("SIGTERM")
   expect(await api.ended).toBe(0)
+}, 60_000)
+
+test("names in paths and hosts are found through the tags of Key Vault", async () => {
+  const api = await start({ TENANT_FROM: "host,path", TENANT_HOST_SUFFIXES: "localhost" })
+  const named = (await (await fetch(`${api.url}/t/SHOP/products/1`)).json()) as { id: number }
+  expect(named.id).toBe(1)
+  expect((await fetch(`${api.url}/t/nobody/products/1`)).status).toBe(404)
+  const { items } = (await (await fetch(`${api.url}/tenants`)).json()) as {
+    items: { name: string; id: string }[]
+  }
+  expect(items).toContainEqual(expect.objectContaining({ name: "Shop", id: shop.id, state: "active" }))
+  api.child.kill("SIGTERM")
+  expect(await api.ended).toBe(0)
+}, 60_000)
+
+test("without an issuer it does not start, and with AUTH=off it says loudly what that means", async () => {
+  const closed = await start({ AUTH: "on" })
+  expect(await closed.ended).toBe(2)
+  expect(closed.log).toMatchObject([{ problem: expect.stringContaining("OIDC_ISSUER") }])
+  const open = await start()
+  expect(open.log).toContainEqual(
+    expect.objectContaining({ level: "warn", msg: expect.stringContaining("AUTH=off") }),
+  )
+  open.child.kill("SIGTERM")
+  expect(await open.ended).toBe(0)
+}, 60_000)
+
+test("with the development issuer a printed token opens its tenant, and no other", async () => {
+  const home = await mkdtemp(path.join(tmpdir(), "tenantry-home-"))
+  const issuer = await startKeptIssuer(home)
+  const api = await start({ AUTH: "on", ...issuer.environment })
+  const printed = spawn(process.execPath, [TOKEN, "--tenant", shop.id], {
+    env: { PATH: process.env["PATH"]!, TENANTRY_HOME: home },
+  })
+  const token = (await text(printed.stdout)).trim()
+  const ask = async (tenant: string) => {
+    const headers = { "X-TenantId": tenant, Authorization: `Bearer ${token}` }
+    return (await fetch(`${api.url}/products/1`, { headers })).status
+  }
+  expect([await ask(shop.id), await ask(newTenantId())]).toEqual([200, 403])
+  expect((await stat(path.join(home, "issuer.json"))).mode & 0o777).toBe(0o600)
+  await issuer.close()
+  const again = await startKeptIssuer(home)
+  expect(again.url).toBe(issuer.url)
+  expect(await ask(shop.id)).toBe(200)
+  api.child.kill("SIGTERM")
+  expect(await api.ended).toBe(0)
+  expect(JSON.stringify(api.log)).not.toContain(token.split(".")[2])
+  await again.close()
+  await rm(home, { recursive: true, force: true })
 }, 60_000)
 
 test("a wrong setting ends it with 2 and a line that names the setting", async () => {

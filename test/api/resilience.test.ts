@@ -25,16 +25,17 @@ afterAll(() => world?.close())
 
 /** Reads and writes from several sides until stopped; each written name is unlike every other. */
 function load(api: Api, tenant: TestTenant) {
-  const answers: { sent: string; answer: Answer }[] = []
+  const answers: { sent: string; answer: Answer; took: number }[] = []
   const over = new AbortController()
   const side = async (n: number) => {
     for (let i = 0; !over.signal.aborted; i++) {
       const name = `${n}-${i}`
+      const begun = performance.now()
       const answer =
         n % 2 === 0
           ? await api.call(tenant, "POST", "/products", { name, price: 1 })
           : await api.call(tenant, "GET", "/products?limit=1")
-      answers.push({ sent: n % 2 === 0 ? name : "", answer })
+      answers.push({ sent: n % 2 === 0 ? name : "", answer, took: performance.now() - begun })
       await turn()
     }
   }
@@ -54,7 +55,11 @@ function load(api: Api, tenant: TestTenant) {
 }
 
 /** No request failed, and what was answered 201 is there once; what is there was answered 201. */
-async function expectAllServed(answers: { sent: string; answer: Answer }[], database: string) {
+async function expectAllServed(answers: { sent: string; answer: Answer; took: number }[], database: string) {
+  const longest = Math.round(Math.max(...answers.map(({ took }) => took)))
+  process.stdout.write(
+    `${expect.getState().currentTestName}: ${answers.length} requests, longest wait ${longest} ms\n`,
+  )
   expect(answers.filter(({ answer }) => answer.status >= 300)).toEqual([])
   const rows = await world.sql<{ name: string }>(database, "select name from products")
   const sent = answers.map((one) => one.sent).filter((name) => name !== "")
@@ -85,13 +90,13 @@ async function rename(tenant: TestTenant, from: string, to: string, whileClosed 
   await world.admin.query(`alter role "${role}" login`)
 }
 
-test("a database renamed under load, its secret published again, fails no request and loses no row", async () => {
+test("a database renamed twenty times under load, its secret published again, fails no request and loses no row", async () => {
   const tenant = await world.addTenant("Old")
   const api = await serve()
   const traffic = load(api, tenant)
   let name = tenant.database
-  for (let round = 0; round < 5; round++) {
-    await traffic.more(60)
+  for (let round = 0; round < 20; round++) {
+    await traffic.more(30)
     await rename(tenant, name, `products-New${round}`)
     name = `products-New${round}`
   }
@@ -109,12 +114,12 @@ test("the same rename is seen to fail requests when nothing is tried again", asy
   expect(answers.map(({ answer }) => answer.status)).toContain(503)
 }, 60_000)
 
-test("a password changed under load fails no request", async () => {
+test("a password changed twenty times under load fails no request", async () => {
   const tenant = await world.addTenant("Rotated")
   const api = await serve({ pools: { idleTimeout: 1 } })
   const traffic = load(api, tenant)
-  for (let round = 0; round < 5; round++) {
-    await traffic.more(40)
+  for (let round = 0; round < 20; round++) {
+    await traffic.more(20)
     const password = `another-password-${round}`
     await world.admin.query(`alter role "${loginRole(tenant.id, "a")}" password '${password}'`)
     await world.admin.query(
@@ -232,7 +237,7 @@ test("who would wait too long for a connection gets 503 and Retry-After, and con
 test("a pool in use is never closed to make room", async () => {
   const first = await world.addTenant("Room1")
   const second = await world.addTenant("Room2")
-  const api = await serve({ pools: { maxPools: 1, wait: 100 } })
+  const api = await serve({ pools: { budget: 1, wait: 100 } })
   const held = Promise.withResolvers<void>()
   const database = await api.databases.open(first.id)
   const holding = database.read(async (query) => {

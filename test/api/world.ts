@@ -8,12 +8,17 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { Client } from "pg"
 import { createApp } from "../../api/app.ts"
+import { type Authenticate, believeEverybody } from "../../api/caller.ts"
 import { cacheCredentials } from "../../api/credentials.ts"
 import { openDatabases } from "../../api/databases.ts"
+import { createDirectory, type DirectoryOptions, type NamedTenant } from "../../api/directory.ts"
+import { openFleet } from "../../api/fleet.ts"
 import { watchReadiness } from "../../api/health.ts"
 import { createPools, type PoolSettings } from "../../api/pools.ts"
+import type { RateLimit } from "../../api/rate.ts"
+import type { TenantSettings } from "../../api/which-tenant.ts"
 import { removePostgres, startPostgres } from "../../local/postgres.ts"
-import { createLogger } from "../../reconciler/log.ts"
+import { createLogger, type Logger } from "../../reconciler/log.ts"
 import type { Credential, CredentialReader } from "../../reconciler/providers/vault.ts"
 import { formatMarker, groupRole, loginRole, TenantId } from "../../reconciler/tenant.ts"
 
@@ -140,6 +145,15 @@ type ServeOptions = {
   cache?: { reserved?: number; negative?: number }
   patience?: number
   readVault?: CredentialReader
+  listTenants?: () => Promise<NamedTenant[]>
+  directory?: Partial<DirectoryOptions>
+  tenants?: Partial<TenantSettings>
+  authenticate?: (log: Logger) => Authenticate
+  callerRate?: RateLimit
+  tenantRate?: RateLimit
+  origins?: string[]
+  /** The tenants folder. */
+  folder?: string
 }
 export type Api = Awaited<ReturnType<typeof serve>>
 export type Answer = { status: number; headers: Headers; body: any } // oxlint-disable-line typescript/no-explicit-any -- tests look into JSON of every shape
@@ -174,8 +188,9 @@ async function serve(vault: FakeVault, options: ServeOptions) {
   const pools = createPools(
     {
       maxConnections: 4,
-      maxPools: 10,
+      budget: 40,
       maxWaiting: 1000,
+      maxWaitingTotal: 5000,
       wait: 10_000,
       connectTimeout: 5000,
       statementTimeout: 10_000,
@@ -186,7 +201,33 @@ async function serve(vault: FakeVault, options: ServeOptions) {
   )
   const databases = openDatabases({ credentials, pools, log, patience: options.patience ?? 10_000 })
   const readiness = watchReadiness(readVault, { now, interval: 0, patience: 5000 })
-  const server = createServer(createApp({ tenantHeader: "X-TenantId", databases, readiness, log }))
+  const listed = { calls: 0 }
+  const directory = createDirectory(
+    () => {
+      listed.calls++
+      return (options.listTenants ?? (() => Promise.resolve([])))()
+    },
+    { now, interval: 600_000, missInterval: 0, patience: 5000, ...options.directory },
+    log,
+  )
+  // A client that was starved of time must not meet a connection that is just being closed for idleness.
+  const server = createServer(
+    { keepAliveTimeout: 600_000 },
+    createApp({
+      tenants: { sources: new Set(["header"]), header: "X-TenantId", hostSuffixes: [], ...options.tenants },
+      directory,
+      fleet: openFleet({ folder: options.folder, directory, readCredential: readVault, interval: 5 }),
+      isSecured: options.authenticate !== undefined,
+      authenticate: options.authenticate?.(log) ?? believeEverybody,
+      callerRate: options.callerRate ?? (() => {}),
+      tenantRate: options.tenantRate ?? (() => {}),
+      databases,
+      origins: new Set(options.origins),
+      proxies: 0,
+      readiness,
+      log,
+    }),
+  )
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -209,6 +250,8 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     databases,
     readiness,
     vaultReads: () => vaultReads,
+    /** How often the tenants were listed. */
+    lists: () => listed.calls,
     send,
     /** A request of this tenant; a body is sent as JSON. */
     call: (
@@ -228,6 +271,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     async close() {
+      directory.close()
       server.closeAllConnections()
       server.close()
       await pools.close()

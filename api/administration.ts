@@ -1,0 +1,157 @@
+/** The operations under /tenants, for administrators. */
+import type { Request, RequestHandler, Response } from "express"
+import { z } from "zod"
+import { Tenant, TenantName } from "../reconciler/tenant.ts"
+import type { Authenticate } from "./caller.ts"
+import { type Change, type Fleet, toChanged } from "./fleet.ts"
+import { readBody, readQuery } from "./input.ts"
+import type { Described } from "./operation.ts"
+import { limitOf, Page, pageOf, toPage } from "./pages.ts"
+import { Problem } from "./problems.ts"
+import type { RateLimit } from "./rate.ts"
+
+const NewTenant = z.strictObject({ name: TenantName, seed: Tenant.shape.seed })
+const TenantChange = z.strictObject({ newName: TenantName })
+const Changed = z.strictObject({ tenantId: z.guid(), databaseName: z.string() })
+const Shown = z.strictObject({
+  name: z.string(),
+  id: z.guid(),
+  state: z
+    .string()
+    .meta({ description: "declared (there is a file), reserved, active, suspended, retired or purging" }),
+  schema: z.string().nullable(),
+})
+const Wait = z.strictObject({
+  wait: z
+    .string({ error: "must be given once" })
+    .regex(/^(?:[1-5]?\d|60)$/, { error: "must be a whole number from 0 to 60" })
+    .transform(Number)
+    .optional()
+    .meta({
+      description: "Seconds to wait until it is done; 10 where it is not given. Then the answer is 202.",
+    }),
+})
+const DEFAULT_WAIT = 10
+
+export type Administration = { fleet: Fleet; authenticate: Authenticate; callerRate: RateLimit }
+
+export type AdminOperation = Described & {
+  /** It is answered 202 while the reconciler is still at work. */
+  mayBeAccepted?: z.ZodType
+  run: (fleet: Fleet, request: Request, response: Response) => Promise<void>
+}
+
+const nameOf = (request: Request): string => {
+  const name = TenantName.safeParse(request.params["name"])
+  if (!name.success) throw absent()
+  return name.data
+}
+const absent = () => new Problem("tenant-not-found", "there is no tenant of this name")
+const waitOf = (request: Request): number => 1000 * (readQuery(request, Wait).wait ?? DEFAULT_WAIT)
+
+const cursorOf = ({ id, name }: { id: string; name: string }) =>
+  Buffer.from(`${name}/${id}`).toString("base64url")
+const at = (name: string) => `/tenants/${encodeURIComponent(name)}`
+function sendChange(response: Response, change: Change, status: 200 | 201): void {
+  response
+    .status(change.isDone ? status : 202)
+    .location(at(change.name))
+    .json(toChanged(change))
+}
+
+const change = { query: Wait, mayBeAccepted: Changed }
+
+/** What administrators can do. */
+export const administration: AdminOperation[] = [
+  {
+    method: "get",
+    path: "/tenants",
+    name: "listTenants",
+    summary: "Lists tenants in the order of their names.",
+    query: Page,
+    answer: { status: 200, schema: pageOf(Shown) },
+    async run(fleet, request, response) {
+      const query = readQuery(request, Page)
+      const limit = limitOf(query)
+      const after =
+        query.after === undefined ? undefined : Buffer.from(query.after, "base64url").toString("utf8")
+      const tenants = await fleet.list()
+      const index =
+        after === undefined ? 0 : tenants.findIndex(({ id, name }) => `${name}/${id}` === after) + 1
+      if (after !== undefined && index === 0) {
+        const message = "must be the next of an earlier page"
+        throw new Problem("request-invalid", `the query is not valid: after ${message}`, {
+          members: { errors: [{ in: "query", field: "after", message }] },
+        })
+      }
+      response.json(toPage(tenants.slice(index, index + limit + 1), limit, (tenant) => tenant, cursorOf))
+    },
+  },
+  {
+    ...change,
+    method: "post",
+    path: "/tenants",
+    name: "createTenant",
+    summary: "Declares a tenant, and answers when it is served.",
+    body: NewTenant,
+    answer: { status: 201, schema: Changed },
+    problems: ["tenant-name-taken", "tenants-read-only"],
+    async run(fleet, request, response) {
+      const wait = waitOf(request)
+      const tenant = await readBody(request, response, NewTenant)
+      sendChange(response, await fleet.add(tenant, wait), 201)
+    },
+  },
+  {
+    method: "get",
+    path: "/tenants/{name}",
+    name: "getTenant",
+    summary: "Shows a tenant.",
+    answer: { status: 200, schema: Shown },
+    problems: ["tenant-not-found"],
+    async run(fleet, request, response) {
+      const tenant = await fleet.get(nameOf(request))
+      if (!tenant) throw absent()
+      response.json(tenant)
+    },
+  },
+  {
+    ...change,
+    method: "patch",
+    path: "/tenants/{name}",
+    name: "renameTenant",
+    summary: "Renames a tenant, and answers when it is served under its new name.",
+    body: TenantChange,
+    answer: { status: 200, schema: Changed },
+    problems: ["tenant-not-found", "tenant-name-taken", "tenants-read-only"],
+    async run(fleet, request, response) {
+      const [name, wait] = [nameOf(request), waitOf(request)]
+      const { newName } = await readBody(request, response, TenantChange)
+      sendChange(response, await fleet.rename(name, newName, wait), 200)
+    },
+  },
+  {
+    ...change,
+    method: "delete",
+    path: "/tenants/{name}",
+    name: "deleteTenant",
+    summary: "Retires a tenant: its data is kept for the grace period.",
+    answer: { status: 200, schema: Changed },
+    problems: ["tenant-not-found", "tenant-protected", "tenants-read-only"],
+    async run(fleet, request, response) {
+      sendChange(response, await fleet.remove(nameOf(request), waitOf(request)), 200)
+    },
+  },
+]
+
+/** The handler of a route: administrators only. */
+export const administer =
+  ({ fleet, authenticate, callerRate }: Administration) =>
+  (operation: AdminOperation): RequestHandler =>
+  async (request, response) => {
+    response.set("Cache-Control", "no-store").vary("Authorization")
+    const caller = await authenticate(request)
+    callerRate(caller.name)
+    if (!caller.isAdministrator) throw new Problem("not-administrator", "the token is not an administrator's")
+    await operation.run(fleet, request, response)
+  }

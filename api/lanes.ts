@@ -1,0 +1,68 @@
+/** Whose turn it is: what the pools know of each tenant, and the choices among tenants. No sockets here. */
+import type { TenantId } from "../reconciler/tenant.ts"
+import type { Connection } from "./connections.ts"
+import type { Frequency } from "./frequency.ts"
+
+/** A tenant's share of the process's connections. */
+export type Lane = {
+  tenant: TenantId
+  /** The credential's connection string; connections with another one are not used again. */
+  uri: string
+  /** The one used last is at the end. */
+  idle: { connection: Connection; since: number }[]
+  /** Places taken: connections that are open, being made or being closed. */
+  places: number
+  waiting: Set<Waiter>
+}
+
+export type Waiter = {
+  lane: Lane
+  /** It is given an idle connection, or a free place in which to make one. */
+  grant: (connection: Connection | undefined) => void
+}
+
+/**
+ * The idle connection that is missed least: of the tenant with the fewest uses of late per connection. With `below`,
+ * only one that is missed less than that.
+ */
+export function leastMissed(
+  lanes: Iterable<Lane>,
+  frequency: Frequency<TenantId>,
+  below = Number.POSITIVE_INFINITY,
+): Lane | undefined {
+  let found: Lane | undefined
+  let least = below
+  for (const lane of lanes) {
+    const [oldest] = lane.idle
+    if (!oldest) continue
+    const missed = frequency.of(lane.tenant) / lane.places
+    const isOlder = found !== undefined && missed === least && oldest.since < found.idle[0]!.since
+    if (missed < least || isOlder) {
+      found = lane
+      least = missed
+    }
+  }
+  return found
+}
+
+/** The longest waiting of those whose tenant has no connection at all; they come before all who want one more. */
+export function firstStarving(waiters: Iterable<Waiter>): Waiter | undefined {
+  for (const waiter of waiters) if (waiter.lane.places === 0) return waiter
+  return undefined
+}
+
+/** How many tenants wait without any connection, counted up to `limit`. */
+export function countStarving(waiters: Iterable<Waiter>, limit: number): number {
+  const lanes = new Set<Lane>()
+  for (const { lane } of waiters) {
+    if (lane.places === 0) lanes.add(lane)
+    if (lanes.size >= limit) break
+  }
+  return lanes.size
+}
+
+/** The longest waiting of those whose tenant may have one connection more. */
+export function firstGrowing(waiters: Iterable<Waiter>, maxPlaces: number): Waiter | undefined {
+  for (const waiter of waiters) if (waiter.lane.places < maxPlaces) return waiter
+  return undefined
+}

@@ -1,0 +1,226 @@
+/** The OpenAPI 3.1 document, made of the operations and the schemas that check their requests. */
+import { z } from "zod"
+import type { AdminOperation } from "./administration.ts"
+import type { Described, Operation } from "./operation.ts"
+import { type ProblemKey, PROBLEMS } from "./problems.ts"
+
+type Json = Record<string, unknown>
+
+/** What every request may meet, whatever it asks for. */
+const ANYWHERE: ProblemKey[] = [
+  "request-malformed",
+  "route-not-found",
+  "method-not-allowed",
+  "token-missing",
+  "token-invalid",
+  "rate-exceeded",
+  "issuer-unavailable",
+  "vault-unavailable",
+  "internal",
+]
+const OF_TENANTS: ProblemKey[] = [
+  "tenant-missing",
+  "tenant-malformed",
+  "tenant-repeated",
+  "tenant-ambiguous",
+  "tenant-not-found",
+  "tenant-forbidden",
+  "tenant-suspended",
+  "tenant-retired",
+  "tenant-reserved",
+  "database-unavailable",
+  "database-mismatch",
+  "database-busy",
+  "database-timeout",
+]
+const OF_BODIES: ProblemKey[] = ["request-invalid", "body-malformed", "body-too-large", "body-not-json"]
+
+/** Names are strings, ids whole numbers. */
+const pathParameters = ({ path, ids }: Described): Json[] =>
+  Array.from(path.matchAll(/\{(\w+)\}/g), ([, name = ""]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: ids && name in ids ? { type: "integer", minimum: 1 } : { type: "string" },
+  }))
+
+function toSchema(schema: z.ZodType, io: "input" | "output"): Json {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, target: "draft-2020-12" })
+  return rest
+}
+
+function queryParameters(query: z.ZodType | undefined): Json[] {
+  if (!query) return []
+  const { properties = {} } = toSchema(query, "input") as { properties?: Record<string, Json> }
+  return Object.entries(properties).map(([name, schema]) => ({ name, in: "query", required: false, schema }))
+}
+
+const header = (name: string, description: string, schema: Json = { type: "string" }): Json => ({
+  name,
+  in: "header",
+  required: false,
+  description,
+  schema,
+})
+
+/** One answer per status, with the types that it may have. */
+function problemAnswers(keys: readonly ProblemKey[]): Json {
+  const byStatus = Object.groupBy(new Set(keys), (key) => PROBLEMS[key][0])
+  return Object.fromEntries(
+    Object.entries(byStatus).map(([status, ofStatus]) => [
+      status,
+      {
+        description: ofStatus.map((key) => PROBLEMS[key][1]).join("; "),
+        content: {
+          "application/problem+json": {
+            schema: {
+              allOf: [
+                { $ref: "#/components/schemas/Problem" },
+                { properties: { type: { enum: ofStatus.map((key) => `/problems/${key}`) } } },
+              ],
+            },
+          },
+        },
+      },
+    ]),
+  )
+}
+
+const shown = (schema: z.ZodType | undefined, description: string): Json => ({
+  description,
+  ...(schema ? { content: { "application/json": { schema: toSchema(schema, "output") } } } : {}),
+})
+
+function describe(
+  operation: Described,
+  more: { parameters: Json[]; problems: ProblemKey[]; answers: Json; tag: string },
+): Json {
+  const { name, summary, query, body, ids, answer, problems = [] } = operation
+  const keys = [
+    ...ANYWHERE,
+    ...more.problems,
+    ...(query ? (["request-invalid"] as const) : []),
+    ...(body ? OF_BODIES : []),
+    ...(operation.method === "get" ? [] : (["outcome-unknown"] as const)),
+    ...Object.values(ids ?? {}),
+    ...problems,
+  ]
+  return {
+    operationId: name,
+    summary,
+    tags: [more.tag],
+    parameters: [...pathParameters(operation), ...queryParameters(query), ...more.parameters],
+    ...(body
+      ? {
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema: toSchema(body, "input") } },
+          },
+        }
+      : {}),
+    responses: {
+      [answer.status]: shown(answer.schema, "It is done."),
+      ...more.answers,
+      ...problemAnswers(keys),
+    },
+  }
+}
+
+function describeTenantOperation(operation: Operation, tenantHeader: string): Json {
+  const { method, current, path } = operation
+  const hasTag = current !== undefined
+  return describe(operation, {
+    tag: path.split("/")[1]!,
+    parameters: [
+      header(tenantHeader, "The tenant's id.", { type: "string", format: "uuid" }),
+      ...(method === "get" && hasTag ? [header("If-None-Match", "ETags that the caller has.")] : []),
+      ...(method !== "get" && hasTag ? [header("If-Match", "The ETag that the caller has seen.")] : []),
+      ...(method === "post"
+        ? [header("Idempotency-Key", "The same for each repetition of one request.")]
+        : []),
+    ],
+    problems: [
+      ...OF_TENANTS,
+      ...(method !== "get" && hasTag ? (["changed-meanwhile"] as const) : []),
+      ...(method === "post" ? (["idempotency-key-reused"] as const) : []),
+    ],
+    answers: method === "get" && hasTag ? { 304: { description: "The caller has it already." } } : {},
+  })
+}
+
+const describeAdminOperation = (operation: AdminOperation): Json =>
+  describe(operation, {
+    tag: "tenants",
+    parameters: [],
+    problems: ["not-administrator"],
+    answers: operation.mayBeAccepted
+      ? {
+          202: shown(
+            operation.mayBeAccepted,
+            "It is declared, and will be done; Location says where to look.",
+          ),
+        }
+      : {},
+  })
+
+const PROBLEM: Json = {
+  type: "object",
+  description: "RFC 9457 problem details. GET the type to read what it means.",
+  required: ["type", "title", "status", "detail", "requestId"],
+  properties: {
+    type: { type: "string" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string" },
+    requestId: { type: "string", format: "uuid" },
+    errors: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["in", "field", "message"],
+        properties: {
+          in: { enum: ["body", "query"] },
+          field: { type: "string" },
+          message: { type: "string" },
+        },
+      },
+    },
+    carts: { type: "array", items: { type: "integer" } },
+  },
+}
+
+export type OpenApiOptions = {
+  tenantHeader: string
+  /** Whether callers need a token. */
+  isSecured: boolean
+}
+
+/** The document as JSON. */
+export function describeApi(
+  operations: readonly Operation[],
+  admin: readonly AdminOperation[],
+  { tenantHeader, isSecured }: OpenApiOptions,
+): Json {
+  const paths: Record<string, Json> = {}
+  for (const operation of operations)
+    (paths[operation.path] ??= {})[operation.method] = describeTenantOperation(operation, tenantHeader)
+  for (const operation of admin)
+    (paths[operation.path] ??= {})[operation.method] = describeAdminOperation(operation)
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Tenantry",
+      version: "1",
+      description: "Each request is served from the database of the tenant that it names.",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    paths,
+    components: {
+      schemas: { Problem: PROBLEM },
+      ...(isSecured
+        ? { securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } }
+        : {}),
+    },
+    ...(isSecured ? { security: [{ token: [] }] } : {}),
+  }
+}

@@ -1,0 +1,37 @@
+/** How fast each of many may go: token buckets in bounded memory. */
+import { createLru } from "./lru.ts"
+import { Problem } from "./problems.ts"
+
+/** Throws the Problem that says when to try again. */
+export type RateLimit = (key: string) => void
+
+type Bucket = { tokens: number; at: number }
+
+/**
+ * `perSecond` requests of each key, twice as many at once; 0 is without a limit. The keys that were not seen for longest
+ * are forgotten, which is to their advantage.
+ */
+export function limitRate(
+  what: string,
+  perSecond: number,
+  { now, capacity }: { now: () => number; capacity: number },
+): RateLimit {
+  if (perSecond === 0) return () => {}
+  const burst = 2 * perSecond
+  const buckets = createLru<string, Bucket>(capacity)
+  return (key) => {
+    const at = now()
+    const held = buckets.get(key) ?? { tokens: burst, at }
+    held.tokens = Math.min(burst, held.tokens + ((at - held.at) / 1000) * perSecond)
+    held.at = at
+    if (held.tokens < 1) {
+      const wait = Math.ceil((1 - held.tokens) / perSecond)
+      buckets.set(key, held)
+      throw new Problem("rate-exceeded", `more than ${perSecond} requests a second of one ${what}`, {
+        retryAfter: wait,
+      })
+    }
+    held.tokens--
+    buckets.set(key, held)
+  }
+}

@@ -1,0 +1,40 @@
+/** One credential for all tenants, in the vault's place: isolation then rests on the marker alone, not on Postgres. */
+import { TransientError } from "../reconciler/errors.ts"
+import type { CredentialReader } from "../reconciler/providers/vault.ts"
+import { databaseName } from "../reconciler/tenant.ts"
+import type { NamedTenant } from "./directory.ts"
+import { codeOf } from "./failures.ts"
+import { readTenantFiles, type TenantFile } from "./tenant-files.ts"
+
+export type TemplateSettings = { template: string; fleet: string; folder: string }
+
+/** Credentials and names by the tenants folder. Both throw TransientError where the folder cannot be read. */
+export function openTemplate({ template, fleet, folder }: TemplateSettings): {
+  readCredential: CredentialReader
+  listTenants: () => Promise<NamedTenant[]>
+} {
+  const read = (): Promise<TenantFile[]> =>
+    readTenantFiles(folder).catch((error: unknown) => {
+      throw new TransientError(
+        "TenantsUnreadable",
+        `cannot read the folder ${folder} (${codeOf(error) ?? "?"})`,
+      )
+    })
+  return {
+    async readCredential(id) {
+      const tenant = (await read()).find((one) => one.tenant.id === id)?.tenant
+      if (!tenant) return undefined
+      if (tenant.suspended) return { state: "suspended" }
+      const uri = template.replace("{database}", () => encodeURIComponent(databaseName(tenant.name)))
+      return { state: "active", uri, fleet }
+    },
+    async listTenants() {
+      return (await read()).map(({ tenant: { id, name, suspended } }) => ({
+        id,
+        name,
+        state: suspended ? "suspended" : "active",
+        schema: "unknown",
+      }))
+    },
+  }
+}

@@ -1,0 +1,235 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest"
+import { parse } from "yaml"
+import { believeTokens } from "../../api/tokens.ts"
+import type { NamedTenant } from "../../api/directory.ts"
+import { AUDIENCE, startIssuer } from "../../local/issuer.ts"
+import { TenantId } from "../../reconciler/tenant.ts"
+import { type Answer, type Api, FLEET, newTenantId, startWorld, type World } from "./world.ts"
+
+let world: World
+let folder: string
+let api: Api
+/** What a reconciler would have made of the folder: the vault's list. */
+let listed: NamedTenant[]
+
+beforeAll(async () => {
+  world = await startWorld()
+}, 60_000)
+afterAll(() => world?.close())
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "tenantry-tenants-"))
+  listed = []
+  api = await world.serve({ folder, listTenants: () => Promise.resolve(listed), cache: { negative: 0 } })
+})
+afterEach(async () => {
+  await api.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const send = (method: string, target: string, body?: unknown, from = api): Promise<Answer> =>
+  from.send(target, {
+    method,
+    headers: body === undefined ? {} : { "Content-Type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+const files = async () => (await readdir(folder)).sort()
+const declared = async () =>
+  Promise.all(
+    (await files()).map(
+      async (file) => parse(await readFile(path.join(folder, file), "utf8")) as { id: string; name: string },
+    ),
+  )
+
+/** Does what is declared, as the reconciler does: the vault says so at the end. */
+async function reconcile() {
+  const tenants = await declared()
+  listed = tenants.map(({ id, name }) => ({
+    id: TenantId.parse(id),
+    name,
+    state: "active",
+    schema: "0005:x",
+  }))
+  for (const { id } of listed)
+    world.vault.set(id, { state: "active", uri: "postgres://u:p@h/d", fleet: FLEET })
+}
+
+test("a tenant that is asked for becomes a file, and is answered once it is served", async () => {
+  const asked = send("POST", "/tenants?wait=30", { name: "Acme", seed: "demo" })
+  await expect.poll(files).toEqual(["acme.yaml"])
+  const [file] = await declared()
+  expect(file).toEqual({ id: expect.any(String), name: "Acme", seed: "demo" })
+  expect(await send("GET", "/tenants/acme")).toMatchObject({
+    status: 200,
+    body: { name: "Acme", id: file!.id, state: "declared", schema: null },
+  })
+  await reconcile()
+  const answer = await asked
+  expect(answer).toMatchObject({ status: 201, body: { tenantId: file!.id, databaseName: "products-Acme" } })
+  expect((await send("GET", answer.headers.get("location")!)).body).toEqual({
+    name: "Acme",
+    id: file!.id,
+    state: "active",
+    schema: "0005:x",
+  })
+})
+
+test("who does not wait gets 202 and a place to look", async () => {
+  const answer = await send("POST", "/tenants?wait=0", { name: "Acme" })
+  expect(answer).toMatchObject({ status: 202, body: { databaseName: "products-Acme" } })
+  expect((await send("GET", answer.headers.get("location")!)).body.state).toBe("declared")
+})
+
+test("a rename edits one line, and everything else in the file stays", async () => {
+  const id = newTenantId()
+  const text = `# ours\nid: ${id} # for ever\nname: Acme\nprotected: true # do not remove\n`
+  await writeFile(path.join(folder, "some-file.yaml"), text)
+  await reconcile()
+  const asked = send("PATCH", "/tenants/ACME?wait=30", { newName: "Acme-Corp" })
+  await expect.poll(async () => (await declared())[0]!.name).toBe("Acme-Corp")
+  await reconcile()
+  expect(await asked).toMatchObject({
+    status: 200,
+    body: { tenantId: id, databaseName: "products-Acme-Corp" },
+  })
+  expect(await readFile(path.join(folder, "some-file.yaml"), "utf8")).toBe(text.replace("Acme", "Acme-Corp"))
+  expect(await send("DELETE", "/tenants/Acme-Corp?wait=0")).toMatchObject({
+    status: 409,
+    body: { type: "/problems/tenant-protected" },
+  })
+  expect(await files()).toEqual(["some-file.yaml"])
+})
+
+test("a removal removes the file, and is answered once the tenant is retired", async () => {
+  await send("POST", "/tenants?wait=0", { name: "Acme" })
+  await reconcile()
+  const asked = send("DELETE", "/tenants/acme?wait=30")
+  await expect.poll(files).toEqual([])
+  world.vault.set(listed[0]!.id, { state: "retired" })
+  expect(await asked).toMatchObject({ status: 200, body: { tenantId: listed[0]!.id } })
+  expect((await send("DELETE", "/tenants/acme?wait=0")).status).toBe(404)
+})
+
+test("a name belongs to one tenant, however it is capitalised, also when many ask at once", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, (_, n) => send("POST", "/tenants?wait=0", { name: n % 2 ? "Acme" : "ACME" })),
+  )
+  expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+    202,
+    ...Array.from({ length: 9 }, () => 409),
+  ])
+  await send("POST", "/tenants?wait=0", { name: "Other" })
+  expect(await send("PATCH", "/tenants/other?wait=0", { newName: "acme" })).toMatchObject({
+    status: 409,
+    body: { type: "/problems/tenant-name-taken" },
+  })
+  expect(await files()).toEqual(["acme.yaml", "other.yaml"])
+  expect((await send("PATCH", "/tenants/other?wait=0", { newName: "OTHER" })).status).toBe(202)
+})
+
+test("a file that has the name of another tenant is not written over", async () => {
+  await writeFile(path.join(folder, "acme.yaml"), `id: ${newTenantId()}\nname: Renamed-Long-Ago\n`)
+  expect((await send("POST", "/tenants?wait=0", { name: "Acme" })).status).toBe(202)
+  expect((await declared()).map(({ name }) => name).sort()).toEqual(["Acme", "Renamed-Long-Ago"])
+})
+
+test.each([
+  "../../etc/cron.d/x",
+  "..",
+  ".hidden",
+  "a/b",
+  "a\u0000b",
+  "a\nname: b",
+  "",
+  "x".repeat(55),
+  "con fig",
+  7,
+  null,
+])("the name %j makes no file", async (name) => {
+  const before = await readdir(tmpdir())
+  expect((await send("POST", "/tenants?wait=0", { name })).status).toBe(400)
+  expect(await files()).toEqual([])
+  expect((await readdir(tmpdir())).length - before.length).toBeLessThan(5)
+})
+
+test("names that only a path could mean lead to nobody", async () => {
+  await writeFile(path.join(folder, "acme.yaml"), `id: ${newTenantId()}\nname: Acme\n`)
+  for (const name of ["%2e%2e%2facme", "acme.yaml", "acme%00", "__proto__"]) {
+    expect((await send("DELETE", `/tenants/${name}?wait=0`)).status, name).toBe(404)
+    expect((await send("PATCH", `/tenants/${name}?wait=0`, { newName: "x" })).status, name).toBe(404)
+  }
+  expect(await files()).toEqual(["acme.yaml"])
+})
+
+test("where the folder is not written from here, the answer is to open a pull request", async () => {
+  // Nobody, root included, makes a file in Linux's sysfs.
+  for (const place of [undefined, "/sys/kernel"]) {
+    const closed = await world.serve({
+      ...(place ? { folder: place } : {}),
+      listTenants: () => Promise.resolve([]),
+    })
+    const answer = await send("POST", "/tenants?wait=0", { name: "Acme" }, closed)
+    expect(answer, place).toMatchObject({ status: 409, body: { type: "/problems/tenants-read-only" } })
+    expect(answer.body.detail).toContain("pull request")
+    await closed.close()
+  }
+})
+
+test("tenants are listed in pages by name, those that are only declared too", async () => {
+  for (const name of ["delta", "Alpha", "charlie", "Bravo"]) await send("POST", "/tenants?wait=0", { name })
+  await reconcile()
+  await send("POST", "/tenants?wait=0", { name: "echo" })
+  const seen: string[] = []
+  let after = ""
+  for (;;) {
+    const { body } = await send("GET", `/tenants?limit=2${after}`)
+    seen.push(...body.items.map(({ name, state }: { name: string; state: string }) => `${name} ${state}`))
+    if (body.next === null) break
+    after = `&after=${body.next}`
+  }
+  expect(seen).toEqual(["Alpha active", "Bravo active", "charlie active", "delta active", "echo declared"])
+  expect((await send("GET", "/tenants?after=nonsense")).status).toBe(400)
+})
+
+test("only an administrator's token lets one in, and it opens no tenant's data", async () => {
+  const issuer = await startIssuer()
+  const shop = await world.addTenant("Guarded")
+  const guarded = await world.serve({
+    folder,
+    listTenants: () => Promise.resolve(listed),
+    authenticate: (log) =>
+      believeTokens(
+        {
+          issuer: issuer.url,
+          audience: AUDIENCE,
+          algorithms: ["ES256"],
+          tenantClaim: "tenants",
+          adminScope: "tenants:admin",
+          clockSkew: 5,
+          keyInterval: 0,
+        },
+        log,
+      ),
+  })
+  const ask = (token: string | undefined, target: string) =>
+    guarded.send(target, {
+      headers: {
+        "X-TenantId": shop.id,
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+      },
+    })
+  const user = issuer.mint({ sub: "ada", tenants: [shop.id], scope: "openid" })
+  const lookalike = issuer.mint({ sub: "eve", scope: "tenants:admins xtenants:admin" })
+  const administrator = issuer.mint({ sub: "root", scope: "openid tenants:admin" })
+  expect((await ask(undefined, "/tenants")).status).toBe(401)
+  for (const token of [user, lookalike])
+    expect(await ask(token, "/tenants")).toMatchObject({
+      status: 403,
+      body: { type: "/problems/not-administrator" },
+    })
+  expect((await ask(administrator, "/tenants")).status).toBe(200)
+  expect((await ask(administrator, "/products")).status).toBe(403)
+  await Promise.all([guarded.close(), issuer.close()])
+})
