@@ -18,7 +18,7 @@ const whole = (fallback: number, min: number, max: number) =>
     .default(fallback)
 
 /** Every variable that the reconciler reads. */
-const ReconcilerEnvironment = z.object({
+export const ReconcilerEnvironment = z.object({
   NEON_API_URL: url(/^https?$/, "https://console.neon.tech/api/v2"),
   NEON_API_KEY: z.string().min(8, { error: "must be a Neon API key" }),
   NEON_PROJECT_ID: neonId,

@@ -1,0 +1,138 @@
+/** What a stack's configuration may say. */
+import { z } from "zod"
+import { API_TUNABLES, RECONCILER_TUNABLES } from "./tunables.ts"
+
+/** Pulumi stores an object as JSON, a number and a boolean as text. */
+const json = <S extends z.ZodType>(schema: S) =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text)
+      } catch {
+        context.addIssue({
+          code: "custom",
+          message: "must be an object; set its parts by pulumi config set --path",
+        })
+        return z.NEVER
+      }
+    })
+    .pipe(schema)
+
+const https = (example: string) =>
+  z.url({ protocol: /^https$/, error: `must be an https address such as ${example}` })
+const whole = (min: number, max: number) => z.int({ error: "must be a whole number" }).min(min).max(max)
+
+/** Memory is twice this in GiB, the only pairs that the Consumption profile takes; in cores. */
+const cpu = z.union(
+  [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2].map((cores) => z.literal(cores)),
+  { error: "must be 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75 or 2 cores" },
+)
+
+/** Pinned, so that what was scanned is what runs. */
+const image = z.string().regex(/^[a-z0-9][a-z0-9./_-]*@sha256:[0-9a-f]{64}$/, {
+  error: "must be a name in the registry with its digest: tenantry-api@sha256:<64 hex digits>",
+})
+
+/** Variables that an app reads beside those that the program itself sets. */
+const environment = (...names: [string, ...string[]]) =>
+  z
+    .partialRecord(z.enum(names), z.string().min(1, { error: "must not be empty" }), {
+      error: `may set ${names.join(", ")}; the program sets the others`,
+    })
+    .default({})
+
+/** The keys `tenantry:…` of a stack, as Pulumi keeps them: text, and objects as JSON. */
+export const Tenantry = z.strictObject({
+  /** With the stack's name it makes the names that are unique in the world. */
+  name: z.string().regex(/^[a-z][a-z0-9]{2,9}$/, {
+    error: "must be 3 to 10 lower-case letters and digits, a letter first; nobody else may have taken it",
+  }),
+  neon: json(
+    z.strictObject({
+      project: z.string().regex(/^[a-z0-9-]{1,60}$/, { error: "must be the id of a Neon project" }),
+      branch: z
+        .string()
+        .regex(/^br-[a-z0-9-]{1,57}$/, { error: "must be a branch's id, such as br-quiet-sea-1" }),
+      owner: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{1,63}$/, { error: "must be the name of a role of that branch" }),
+      region: z.string().regex(/^aws-[a-z]+-[a-z]+-\d$/, { error: "must be like aws-us-east-1" }),
+      apiUrl: https("https://console.neon.tech/api/v2").default("https://console.neon.tech/api/v2"),
+    }),
+  ),
+  neonApiKey: z.string().min(8, { error: "must be a Neon API key" }),
+  repository: json(
+    z.strictObject({
+      url: https("https://github.com/you/tenants.git"),
+      ref: z.string().min(1).default("main"),
+      /** Where tenants/ and fleet.yaml lie in it. */
+      folder: z
+        .string()
+        .regex(/^(?:[\w-][\w.-]*(?:\/[\w-][\w.-]*)*)?$/, { error: "must be a relative folder" })
+        .default(""),
+      /** Between two looks; seconds. */
+      period: whole(5, 3600).default(15),
+      /** Of the token; GitHub takes any. */
+      user: z.string().min(1).default("tenantry"),
+    }),
+  ),
+  repositoryToken: z.string().min(8, { error: "must be a token that may read the repository" }).optional(),
+  /** Not set: nothing is pushed yet, and `bootstrap` says that this is meant. */
+  images: json(z.strictObject({ api: image, reconciler: image })).optional(),
+  bootstrap: z
+    .enum(["true", "false"], { error: "must be true or false" })
+    .default("false")
+    .transform((text) => text === "true"),
+  gitSyncImage: z
+    .string()
+    .regex(/^[\w./-]+(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/, { error: "must be an image's name" })
+    .default("registry.k8s.io/git-sync/git-sync:v4.4.0"),
+  network: json(
+    z
+      .strictObject({
+        private: z.boolean(),
+        zoneRedundant: z.boolean(),
+        addressSpace: z
+          .string()
+          .regex(/^(?:10|172|192)\.\d{1,3}\.0\.0\/16$/, {
+            error: "must be a private range such as 10.70.0.0/16",
+          })
+          .default("10.70.0.0/16"),
+      })
+      .refine((network) => network.private || !network.zoneRedundant, {
+        error: "zoneRedundant needs private: Azure spreads only an environment that has a network of its own",
+      }),
+  ),
+  registrySku: z.enum(["Basic", "Standard", "Premium"], { error: "must be Basic, Standard or Premium" }),
+  logRetentionDays: z.string().transform(Number).pipe(whole(30, 730)),
+  oidc: json(z.strictObject({ issuer: https("https://login.example"), audience: z.string().min(1) })),
+  api: json(
+    z
+      .strictObject({
+        minReplicas: whole(1, 300),
+        maxReplicas: whole(1, 300),
+        /** Requests at once in one replica before another is started. */
+        concurrentRequests: whole(1, 1000).default(50),
+        cpu,
+        environment: environment(...API_TUNABLES),
+      })
+      .refine(({ minReplicas, maxReplicas }) => minReplicas <= maxReplicas, {
+        error: "minReplicas must not be above maxReplicas",
+      }),
+  ),
+  reconciler: json(z.strictObject({ cpu, environment: environment(...RECONCILER_TUNABLES) })),
+  /** Serves <tenant>.<suffix>; the certificate is a secret of the operator's vault. */
+  domain: json(
+    z.strictObject({
+      suffix: z.string().regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/, { error: "must be like shop.example" }),
+      certificateSecret: z.string().regex(/^[A-Za-z0-9-]{1,127}$/, { error: "must be the name of a secret" }),
+    }),
+  ).optional(),
+  /** Azure's conditions on secret names are in preview. */
+  conditionOnPrefix: z
+    .enum(["true", "false"], { error: "must be true or false" })
+    .default("false")
+    .transform((text) => text === "true"),
+  alerts: json(z.strictObject({ email: z.email({ error: "must be a mail address" }) })).optional(),
+})

@@ -1,0 +1,45 @@
+/** The settings of a stack, and what is wrong with a configuration that gives none. */
+import type { z } from "zod"
+import { pairingProblem } from "./regions.ts"
+import { Tenantry } from "./schema.ts"
+
+export type Settings = z.output<typeof Tenantry> & { location: string }
+
+/** The settings of a stack, from Pulumi's flat configuration. Throws one error that names every fault. */
+export function parseSettings(flat: Readonly<Record<string, string>>): Settings {
+  const own = Object.entries(flat).flatMap(([key, value]) =>
+    key.startsWith("tenantry:") ? [[key.slice("tenantry:".length), value] as const] : [],
+  )
+  const parsed = Tenantry.safeParse(Object.fromEntries(own), { reportInput: true })
+  const location = flat["azure-native:location"]
+  const problems = parsed.success ? [] : parsed.error.issues.map(describe)
+  if (location === undefined)
+    problems.push("azure-native:location is not set: pulumi config set azure-native:location eastus2")
+  if (parsed.success && location !== undefined) {
+    const { images, bootstrap, neon } = parsed.data
+    const far = pairingProblem(location, neon.region)
+    if (far !== undefined) problems.push(far)
+    if (images === undefined && !bootstrap)
+      problems.push(
+        "tenantry:images is not set, which would take the apps down: push the images and set it, or set tenantry:bootstrap to true for the first pulumi up",
+      )
+    if (problems.length === 0) return { ...parsed.data, location }
+  }
+  throw new Error(
+    `the stack's configuration is not usable:\n${problems.map((line) => `  ${line}`).join("\n")}`,
+  )
+}
+
+/** Never shows a value: it may be a secret. */
+function describe(issue: z.core.$ZodIssue): string {
+  const [key, ...inner] = issue.path.map(String)
+  if (key === undefined)
+    return issue.code === "unrecognized_keys"
+      ? `${issue.keys.map((name) => `tenantry:${name}`).join(", ")} is not known here`
+      : issue.message
+  const name = `tenantry:${[key, ...inner].join(".")}`
+  if (issue.code === "invalid_type" && issue.input === undefined)
+    return `${name} is not set: pulumi config set ${inner.length > 0 ? "--path " : ""}${/^(?:neonApiKey)$/.test(key) ? "--secret " : ""}${name} …`
+  if (issue.code === "unrecognized_keys") return `${name}.${issue.keys.join(", ")} is not known here`
+  return `${name} ${issue.message}`
+}
