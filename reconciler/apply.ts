@@ -1,7 +1,7 @@
 /** Carries a plan out: tenants side by side, each tenant's actions in order, one failure stops that tenant only. */
 import { performance } from "node:perf_hooks"
 import { TerminalError, TransientError } from "./errors.ts"
-import type { Migrations } from "./migrations.ts"
+import type { Migrations, StepLimits } from "./migrations.ts"
 import type { Action, Change } from "./action.ts"
 import type { Plan } from "./policy.ts"
 import { migrate, seed } from "./providers/migrator.ts"
@@ -30,6 +30,7 @@ export type Progress = (
 type Context = {
   world: World
   migrations: Migrations
+  limits: StepLimits | undefined
   marker: Marker
   uris: OwnerUris
   /** A database that surely exists, through which Neon tells the owner's connection string. */
@@ -44,20 +45,23 @@ export async function apply(
     world: World
     fleet: FleetId
     migrations: Migrations
+    /** For each statement of a migration. */
+    limits?: StepLimits
     /** Any database that Neon lists. */
     existing: string | undefined
     signal: AbortSignal
     progress: Progress
   },
 ): Promise<Outcome[]> {
-  const { world, fleet, migrations, existing = "", signal, progress } = options
+  const { world, fleet, migrations, limits, existing = "", signal, progress } = options
   const uris = ownerUris(world)
   const vacancies = expectVacancies(plan.changes)
 
   const applyChange = async (change: Change): Promise<Outcome> => {
     const started = performance.now()
     const elapsed = () => Math.round(performance.now() - started)
-    const context: Context = { world, migrations, marker: { fleet, tenant: change.tenant }, uris, existing }
+    const marker: Marker = { fleet, tenant: change.tenant }
+    const context: Context = { world, migrations, limits, marker, uris, existing }
     let outcome: Outcome
     try {
       for (const action of change.actions) {
@@ -97,7 +101,10 @@ async function perform(action: Action, context: Context): Promise<void> {
     case "secure":
       return sql(async () => secure(await direct(action.database), marker))
     case "migrate":
-      return sql(async () => migrate(await direct(action.database), context.migrations))
+      return sql(async () => {
+        const { migrations, limits } = context
+        await migrate(await direct(action.database), migrations, limits ? { limits } : {})
+      })
     case "seed":
       return sql(async () => runSeed(await direct(action.database), action.seed, context.migrations))
     case "credential":

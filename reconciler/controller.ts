@@ -13,6 +13,8 @@ import { formatProblem } from "./yaml-file.ts"
 export type FleetStatus = {
   tenants: TenantStatus[]
   problems: string[]
+  /** The schema that the migrations make; undefined before the first look. */
+  version?: string
   lastPass: { at: number; ms: number; changes: number; failures: number } | undefined
   /** Why the last pass could not be made; undefined where it was. */
   lastError: string | undefined
@@ -42,14 +44,15 @@ export async function control(
     if (!isSettled && status.lastError === undefined) log.info("first passes are over")
     isSettled ||= status.lastError === undefined
     const backoff = Math.min(FIRST_BACKOFF * 2 ** (failures - 1), LAST_BACKOFF) * (0.75 + Math.random() / 2)
-    await wakeUp.wait(next === "backoff" ? Math.min(after ?? backoff, interval) : interval, signal)
+    const pause = next === "backoff" ? (after ?? backoff) : (after ?? interval)
+    await wakeUp.wait(Math.min(pause, interval), signal)
   }
   await wakeUp.close()
 }
 
 /**
  * One pass with its logs. "again": something was done, so look whether more is to do; "rest": all is as declared.
- * `after`: milliseconds, where the failure says how long to wait.
+ * `after`: milliseconds, where it is known how long to wait.
  */
 async function pass(
   sources: Sources,
@@ -85,7 +88,8 @@ async function pass(
     const tenants = { ready: count("Ready"), reconciling: count("Reconciling"), stalled: count("Stalled") }
     log.info({ ms, changes: outcomes.length, failures: failed.length, ...tenants }, "pass done")
     if (failed.length > 0) return { next: "backoff" }
-    return { next: outcomes.length > 0 ? "again" : "rest" }
+    const after = review.retryAt === undefined ? undefined : Math.max(0, review.retryAt - Date.now())
+    return outcomes.length > 0 ? { next: "again" } : { next: "rest", after }
   } catch (error) {
     if (error instanceof TransientError && error.reason === "LeaseHeld") {
       log.info({ retryAfter: error.retryAfter }, "another reconciler holds the lease")
@@ -100,12 +104,13 @@ async function pass(
 
 function update(
   status: FleetStatus,
-  { read, fleet, observed, plan }: Review,
+  { read, fleet, migrations, observed, plan }: Review,
   errors: Parameters<typeof statusOf>[0]["errors"],
 ): void {
   const findings = { fleet: fleet.fleet, tenants: read.tenants, held: read.held, observed, plan, errors }
   status.tenants = statusOf(findings, status.tenants, Date.now())
   status.problems = read.problems.map(formatProblem)
+  status.version = migrations.version
 }
 
 /** Wakes the loop when a file that a pass reads has changed. */

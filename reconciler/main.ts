@@ -5,6 +5,7 @@ import { registerApply } from "./commands/apply.ts"
 import { registerDecide } from "./commands/decide.ts"
 import { registerFiles } from "./commands/files.ts"
 import { registerLook } from "./commands/look.ts"
+import { registerMigrate } from "./commands/migrate.ts"
 import { registerRun } from "./commands/run.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { useLocalWorld } from "./local-world.ts"
@@ -19,6 +20,7 @@ registerFiles(program)
 registerLook(program)
 registerApply(program)
 registerRun(program)
+registerMigrate(program)
 registerDecide(program)
 
 try {

@@ -3,9 +3,30 @@ import { createHash } from "node:crypto"
 import { readdir, readFile } from "node:fs/promises"
 import path from "node:path"
 import { TerminalError } from "./errors.ts"
+import { lineAt } from "./sql-text.ts"
 
-/** One step. `name` is the file's name; `checksum` is the SHA-256 of its text in hex. */
-export type Migration = { name: string; up: string; checksum: string }
+/** SQL of a file, and the line, counted from 1, on which it begins there. */
+export type Part = { sql: string; line: number }
+
+/** One step. */
+export type Migration = {
+  /** The file's name without its folder. */
+  name: string
+  /** The path by which people find the file. */
+  file: string
+  up: Part
+  /** What would undo it. */
+  down: Part | undefined
+  /** False where the file says "-- tenantry: no-transaction": its statements run one by one. */
+  inTransaction: boolean
+  /** The SHA-256, in hex, of the file's text with line breaks as on Unix. */
+  checksum: string
+}
+
+/** How long one statement of a step may wait for a lock, and how long it may take; milliseconds. */
+export type StepLimits = { lockTimeout: number; statementTimeout: number }
+
+export const DEFAULT_LIMITS: StepLimits = { lockTimeout: 2000, statementTimeout: 60_000 }
 
 export type Migrations = {
   steps: readonly Migration[]
@@ -16,51 +37,123 @@ export type Migrations = {
 }
 
 const FILE = /^(\d{4})_[a-z0-9][a-z0-9_-]*\.sql$/
-const DOWN = /^-- tenantry: down[ \t]*$/m
+/** The dump of what the steps make, for people; see schema-dump.ts. */
+const SCHEMA_FILE = "schema.sql"
+const DIRECTIVE = /^[ \t]*--[ \t]*tenantry:[ \t]*(.*?)[ \t]*$/gim
+/** How other tools mark a part that undoes: here it would run as a part of the step. */
+const FOREIGN_MARK = /^[ \t]*--[ \t]*(?:\+(?:goose|migrate)|migrate:(?:up|down)|(?:up|down) migration)\b.*$/im
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
-/** Reads `directory`. Throws TerminalError, naming the file, where one is empty, misnamed or has another's number. */
+/** The version of a schema that these steps make. */
+export function versionOf(steps: readonly Migration[]): string {
+  const number = steps.at(-1)?.name.slice(0, 4) ?? "0000"
+  return `${number}:${sha256(steps.map(({ name, checksum }) => `${name} ${checksum}\n`).join("")).slice(0, 16)}`
+}
+
+/** Reads `directory`. Throws TerminalError with one line per fault, naming file and line, and what to do. */
 export async function readMigrations(directory: string): Promise<Migrations> {
-  const reject = (file: string, message: string) =>
-    new TerminalError("BadMigration", `${path.join(directory, file)}: ${message}`)
-  const files = (await list(directory)).filter((name) => name.endsWith(".sql"))
+  const names = await list(directory).catch((error: NodeJS.ErrnoException) => {
+    throw new TerminalError(
+      "BadMigration",
+      `${directory}: the migrations cannot be read (${error.code}): check MIGRATIONS_DIR`,
+    )
+  })
+  const files = names.filter((name) => /\.sql$/i.test(name) && name !== SCHEMA_FILE)
+  const problems = clashes(files).map(({ name, message }) => `${path.join(directory, name)}: ${message}`)
   const steps: Migration[] = []
   for (const name of files) {
-    const number = FILE.exec(name)?.[1]
-    if (!number)
-      throw reject(
-        name,
-        'the name must be a four-digit number, "_" and lower-case words, such as 0005_add_stock.sql',
-      )
-    const rival = steps.at(-1)
-    if (rival?.name.startsWith(number))
-      throw reject(name, `has the same number as ${rival.name}; give it the next free one`)
-    const text = await readFile(path.join(directory, name), "utf8")
-    const up = text.split(DOWN)[0]!.trim()
-    if (up.replaceAll(/--.*$/gm, "").trim() === "")
-      throw reject(name, "holds no statement; write the step or remove the file")
-    steps.push({ name, up, checksum: sha256(text) })
+    const read = await readStep(directory, name)
+    if ("step" in read) steps.push(read.step)
+    else problems.push(...read.problems)
   }
-  const number = steps.at(-1)?.name.slice(0, 4) ?? "0000"
-  const digest = sha256(steps.map(({ name, checksum }) => `${name} ${checksum}\n`).join("")).slice(0, 16)
-  return { steps, version: `${number}:${digest}`, seeds: await readSeeds(path.join(directory, "seeds")) }
+  if (problems.length > 0) throw new TerminalError("BadMigration", problems.join("\n"))
+  return { steps, version: versionOf(steps), seeds: await readSeeds(path.join(directory, "seeds")) }
+}
+
+function clashes(files: readonly string[]): { name: string; message: string }[] {
+  return files.flatMap((name, index) => {
+    const number = FILE.exec(name)?.[1]
+    if (!number) {
+      const message =
+        'the name must be a four-digit number, "_" and lower-case words, such as 0005_add_stock.sql'
+      return [{ name, message }]
+    }
+    const rival = files.slice(0, index).find((earlier) => FILE.exec(earlier)?.[1] === number)
+    return rival ? [{ name, message: `has the same number as ${rival}; give it the next free one` }] : []
+  })
+}
+
+async function readStep(
+  directory: string,
+  name: string,
+): Promise<{ step: Migration } | { problems: string[] }> {
+  const file = path.join(directory, name)
+  const text = await readText(file)
+  if (text === undefined) return { problems: [`${file}: cannot be read as UTF-8 text: save it as such`] }
+  const problems: string[] = []
+  const reject = (line: number, message: string) => problems.push(`${file}:${line}: ${message}`)
+  const foreign = FOREIGN_MARK.exec(text)
+  if (foreign)
+    reject(
+      lineAt(text, foreign.index),
+      `"${foreign[0].trim()}" is another tool's mark; here it is "-- tenantry: down"`,
+    )
+  let mark: RegExpExecArray | undefined
+  let inTransaction = true
+  for (const found of text.matchAll(DIRECTIVE)) {
+    const directive = found[1]!
+    const line = lineAt(text, found.index)
+    if (directive === "down" && mark) reject(line, 'there is a second "-- tenantry: down"; keep one')
+    else if (directive === "down") mark = found
+    else if (directive === "no-transaction") inTransaction = false
+    else if (!/^allow [a-z-]+(?:\s+--.*)?$/.test(directive))
+      reject(
+        line,
+        `"-- tenantry: ${directive}" is not known; there are down, no-transaction and allow <rule>`,
+      )
+  }
+  const up = { sql: text.slice(0, mark?.index).trimEnd(), line: 1 }
+  const below = mark && mark.index + mark[0].length
+  const down =
+    below === undefined ? undefined : { sql: text.slice(below).trimEnd(), line: lineAt(text, below) }
+  if (isEmpty(up.sql)) reject(1, "holds no statement; write the step or remove the file")
+  if (down && isEmpty(down.sql))
+    reject(down.line, "no statement stands below the down mark; write it or remove the mark")
+  if (problems.length > 0) return { problems }
+  return { step: { name, file, up, down, inTransaction, checksum: sha256(text) } }
+}
+
+const isEmpty = (sql: string) =>
+  sql
+    .replaceAll(/--.*$/gm, "")
+    .replaceAll(/\/\*[\s\S]*?\*\//g, "")
+    .replaceAll(";", "")
+    .trim() === ""
+
+/** undefined where the file is no text that Postgres would take. A checkout on Windows may have changed line breaks. */
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file))
+    return text.includes("\0") ? undefined : text.replaceAll("\r\n", "\n")
+  } catch (error) {
+    if (error instanceof TypeError || (error as NodeJS.ErrnoException).code === "EISDIR") return undefined
+    throw error
+  }
 }
 
 async function readSeeds(directory: string): Promise<Map<string, string>> {
+  const names = await list(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return []
+    throw error
+  })
   const seeds = new Map<string, string>()
-  for (const name of await list(directory)) {
+  for (const name of names) {
     if (name.endsWith(".sql"))
       seeds.set(name.slice(0, -4), await readFile(path.join(directory, name), "utf8"))
   }
   return seeds
 }
 
-const list = async (directory: string) => {
-  try {
-    return (await readdir(directory)).sort()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return []
-    throw error
-  }
-}
+const list = async (directory: string) =>
+  (await readdir(directory)).filter((name) => !name.startsWith(".")).sort()

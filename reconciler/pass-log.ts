@@ -2,16 +2,20 @@
 import type { Progress } from "./apply.ts"
 import type { Logger } from "./log.ts"
 import type { Review } from "./reconcile.ts"
+import type { TenantId } from "./tenant.ts"
 import { formatProblem } from "./yaml-file.ts"
 
 export type PassLog = { planned: (review: Pick<Review, "read" | "plan">) => void; progress: Progress }
 
 export function createPassLog(log: Logger): PassLog {
   let told = new Set<string>()
+  /** What failed, as it was said, by tenant. */
+  const failing = new Map<TenantId, string>()
+  let lastPlan = ""
   return {
     planned({ read, plan }) {
       const telling = new Set<string>()
-      const once = (level: "warn" | "error", message: string, fields: object) => {
+      const once = (level: "info" | "warn" | "error", message: string, fields: object) => {
         const line = `${message} ${JSON.stringify(fields)}`
         telling.add(line)
         if (!told.has(line)) log[level](fields, message)
@@ -22,7 +26,16 @@ export function createPassLog(log: Logger): PassLog {
       for (const { tenant, name, reason, message, approve } of plan.stalls) {
         once("error", "tenant stalled", { tenant, tenantName: name, reason, error: message, approve })
       }
-      for (const { change, reason, message, approve } of plan.withheld) {
+      const turns = Map.groupBy(
+        plan.withheld.filter(({ isStalled }) => isStalled === false),
+        ({ reason }) => reason,
+      )
+      // One line for all: in a large fleet thousands wait for their turn.
+      for (const [reason, those] of turns) {
+        once("info", "migrations wait", { reason, tenants: those.length, why: those[0]!.message })
+      }
+      for (const { change, reason, message, approve, isStalled } of plan.withheld) {
+        if (isStalled === false) continue
         const { tenant, name, kind } = change
         once("warn", "change withheld", {
           tenant,
@@ -41,7 +54,10 @@ export function createPassLog(log: Logger): PassLog {
         change: kind,
         actions: actions.map((action) => action.kind),
       }))
-      log.info({ changes }, "plan made")
+      const line = JSON.stringify(changes)
+      // The same again, because it failed: that was said.
+      if (line !== lastPlan || failing.size === 0) log.info({ changes }, "plan made")
+      lastPlan = line
     },
 
     progress(event) {
@@ -55,8 +71,15 @@ export function createPassLog(log: Logger): PassLog {
       }
       const { change, ms, error } = event.outcome
       const fields = { tenant: change.tenant, tenantName: change.name, change: change.kind, ms }
-      if (error) log.error({ ...fields, reason: error.reason, error: error.message }, "change failed")
-      else log.info(fields, "change done")
+      if (!error) {
+        failing.delete(change.tenant)
+        log.info(fields, "change done")
+        return
+      }
+      const line = `${change.kind} ${error.reason} ${error.message}`
+      const level = failing.get(change.tenant) === line ? "debug" : "error"
+      failing.set(change.tenant, line)
+      log[level]({ ...fields, reason: error.reason, error: error.message }, "change failed")
     },
   }
 }

@@ -22,8 +22,17 @@ export type Circumstances = {
   databases: Observed["databases"]
 }
 
-/** A change that waits for a person; `approve` is what `tenantry approve` takes, where an approval can help. */
-type Withheld = { change: Change; reason: string; message: string; approve?: ApprovalVerb }
+/**
+ * A change that waits: for a person, or where `isStalled` is false for its turn. `approve` is what `tenantry approve`
+ * takes, where an approval can help.
+ */
+type Withheld = {
+  change: Change
+  reason: string
+  message: string
+  approve?: ApprovalVerb
+  isStalled?: boolean
+}
 
 export type Plan = Diff & { withheld: readonly Withheld[] }
 

@@ -1,20 +1,22 @@
 /**
  * ONE PASS
  *
- *     readTenants -> observe -> diff -> restrain -> (lease) -> apply -> outcomes
+ *     readTenants -> observe -> diff -> take turns -> restrain -> (lease) -> apply -> outcomes
  *
- * It remembers nothing but which databases it has found to be strangers': what it does follows from the files and from what Neon and the vault list. A pass in which
- * nothing changed costs those lists and no more.
+ * It remembers nothing but which databases it has found to be strangers', and whose migration failed lately: what it
+ * does follows from the files and from what Neon and the vault list. A pass in which nothing changed costs those lists
+ * and no more.
  */
 import { apply, type Outcome, type Progress } from "./apply.ts"
 import { readTenants, type ReadTenants } from "./desired.ts"
-import { TransientError } from "./errors.ts"
-import { type Fleet, readFleet } from "./fleet.ts"
+import { TerminalError, TransientError } from "./errors.ts"
+import { type Fleet, readFleet, rolloutPolicy, stepLimits } from "./fleet.ts"
 import { type Migrations, readMigrations } from "./migrations.ts"
 import { observe, observeMarkers, proveAbsent } from "./observed.ts"
-import { type Desired, diff, type Observed, unexplained } from "./plan.ts"
+import { type Desired, type Diff, diff, type Observed, unexplained } from "./plan.ts"
 import { type Plan, restrain } from "./policy.ts"
 import { acquireLease } from "./providers/lease.ts"
+import { remember, takeTurns } from "./rollout.ts"
 import type { FleetId } from "./tenant.ts"
 import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
@@ -27,6 +29,8 @@ export type Review = {
   migrations: Migrations
   observed: Observed
   plan: Plan
+  /** When a tenant whose migration failed is to be tried again; milliseconds since 1970. */
+  retryAt: number | undefined
 }
 
 const DAY = 86_400_000
@@ -50,23 +54,30 @@ export async function review(sources: Sources, world: World): Promise<Review> {
   }
   const now = Date.now()
   const listed = await observe(world)
-  const sketch = diff(desired, listed, now)
+  const entries = listed.secrets.flatMap(({ entry }) => (entry?.fleet === fleet.fleet ? [entry] : []))
+  const inTurn = (whole: Diff) => {
+    const { version } = migrations
+    return takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
+  }
+  const turn = inTurn(diff(desired, listed, now))
+  const sketch = turn.diff
   // The lists say that all is well, or else the markers have the last word on whose database is whose.
   const isQuiet =
     sketch.changes.length === 0 &&
     sketch.stalls.length === 0 &&
     unexplained(sketch).every((name) => world.strangers.has(name))
   const observed = isQuiet ? listed : await observeMarkers(world, listed, fleet.fleet)
-  const known = isQuiet ? sketch : diff(desired, observed, now)
+  const { diff: known, waiting, retryAt } = isQuiet ? turn : inTurn(diff(desired, observed, now))
   await proveAbsent(world, observed, known)
   if (!isQuiet) world.strangers = new Set(unexplained(known))
-  const plan = restrain(known, fleet, {
+  const restrained = restrain(known, fleet, {
     unreadable: read.problems.length,
     desired: read.tenants.length,
     fleet: Math.max(live(observed, fleet.fleet), read.tenants.length),
     databases: observed.databases,
   })
-  return { read, fleet, migrations, observed, plan }
+  const plan: Plan = { ...restrained, withheld: [...restrained.withheld, ...waiting] }
+  return { read, fleet, migrations, observed, plan, retryAt }
 }
 
 /** How many tenants the ledger has that are not retired. */
@@ -95,12 +106,21 @@ export async function reconcile(
       world,
       fleet: fleet.fleet,
       migrations,
+      limits: stepLimits(fleet),
       existing: observed.databases[0]?.name,
       signal: AbortSignal.any([hooks.signal, lost, AbortSignal.timeout(BUDGET)]),
       progress: hooks.progress,
     })
+    const { version } = migrations
+    world.failures = remember(world.failures, outcomes.map(asFailure), { version, now: Date.now() })
     return { review: reviewed, outcomes }
   })
+}
+
+const asFailure = ({ change, error }: Outcome) => {
+  if (!error) return { change }
+  const { reason, message } = error
+  return { change, error: { reason, message, isTerminal: error instanceof TerminalError } }
 }
 
 /** Runs `task` while no other reconciler of the fleet can apply. Throws TransientError where one is at it. */

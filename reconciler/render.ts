@@ -53,14 +53,22 @@ export const renderOutcome = ({ change, ms, error }: Outcome): string =>
     ? `✗ ${change.kind} ${change.name}: ${error.reason}: ${error.message}`
     : `✓ ${change.kind} ${change.name} in ${(ms / 1000).toFixed(1)} s`
 
+/** "0004", or "0004 < 0005" where a migration is pending. */
+function renderSchema(schema: string | undefined, state: string, version: string | undefined): string {
+  if (schema === undefined) return "-"
+  const [now = ""] = schema.split(/[: ]/)
+  const isPending = version !== undefined && schema !== version && state !== "retired"
+  return isPending ? `${now} < ${version.slice(0, 4)}` : now
+}
+
 /** A table of tenants; `now` in milliseconds since 1970. */
-export function renderStatus({ tenants, problems, lastError }: FleetStatus, now: number): string {
+export function renderStatus({ tenants, problems, lastError, version }: FleetStatus, now: number): string {
   const rows = tenants.map(({ name, condition, reason, state, schema, since }) => [
     name,
     condition,
     reason,
     state,
-    schema?.split(":")[0] ?? "-",
+    renderSchema(schema, state, version),
     `${Math.round((now - since) / 1000)} s`,
   ])
   const table = [["NAME", "CONDITION", "REASON", "STATE", "SCHEMA", "SINCE"], ...rows]

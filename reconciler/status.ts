@@ -58,7 +58,13 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
     const waiting = stalls.get(id) ?? withheld.get(id)
     if (waiting) {
       const { reason, message, approve } = waiting
-      return { condition: "Stalled", reason, message, ...(approve ? { approve } : {}) }
+      const isTurn = "isStalled" in waiting && !(waiting.isStalled ?? true)
+      return {
+        condition: isTurn ? "Reconciling" : "Stalled",
+        reason,
+        message,
+        ...(approve ? { approve } : {}),
+      }
     }
     if (error?.isTerminal) return { condition: "Stalled", reason: error.reason, message: error.message }
     if (error) return { condition: "Reconciling", reason: error.reason, message: error.message }

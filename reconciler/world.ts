@@ -4,6 +4,7 @@ import { type Neon, openNeon } from "./providers/neon.ts"
 import { createSemaphore, type Semaphore } from "./providers/pacing.ts"
 import { withDatabase } from "./providers/postgres.ts"
 import { openVault, type Vault } from "./providers/vault.ts"
+import type { Failures } from "./rollout.ts"
 
 export type World = {
   neon: Neon
@@ -16,6 +17,8 @@ export type World = {
   cell: string
   /** Databases named as ours whose markers were read and said otherwise, so that they wake nobody at each pass. */
   strangers: ReadonlySet<string>
+  /** Tenants whose migration failed lately, so that they are tried again after a while and not at each pass. */
+  failures: Failures
 }
 
 export const openWorld = (config: Config): World => ({
@@ -25,6 +28,7 @@ export const openWorld = (config: Config): World => ({
   drain: config.drain,
   cell: config.neon.projectId,
   strangers: new Set(),
+  failures: new Map(),
 })
 
 /** Connection strings of the owner, for any database of the cell. */

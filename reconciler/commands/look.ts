@@ -7,6 +7,7 @@ import type { FleetStatus } from "../controller.ts"
 import { readTenants } from "../desired.ts"
 import { TransientError } from "../errors.ts"
 import { renderJsonSchema } from "../json-schema.ts"
+import { formatWarning, lintMigrations } from "../migration-lint.ts"
 import { readMigrations } from "../migrations.ts"
 import { planDocument } from "../plan-document.ts"
 import { review } from "../reconcile.ts"
@@ -17,7 +18,7 @@ import { examples, openSystem, parseArgument, print } from "./shared.ts"
 export function registerLook(program: Command): void {
   program
     .command("validate")
-    .description("check the tenants' files; needs no network")
+    .description("check the tenants' files, and warn of migrations that hurt live traffic; needs no network")
     .argument("[directory]", "the tenants folder", process.env["TENANTS_DIR"] ?? "./tenants")
     .addHelpText("after", examples("validate", "validate ../other/tenants"))
     .action(validate)
@@ -56,6 +57,8 @@ async function validate(directory: string): Promise<void> {
   const migrationsDir = process.env["MIGRATIONS_DIR"] ?? "./migrations"
   const seeds = existsSync(migrationsDir) ? (await readMigrations(migrationsDir)).seeds : undefined
   const { tenants, problems } = await readTenants(directory, seeds && new Set(seeds.keys()))
+  const warnings = seeds ? await lintMigrations(migrationsDir) : []
+  for (const warning of warnings) print(formatWarning(warning))
   for (const problem of problems) print(formatProblem(problem))
   print(`${tenants.length} tenants are valid, ${problems.length} problems`)
   if (problems.length > 0) process.exitCode = 1
@@ -70,7 +73,8 @@ async function plan(options: { json: boolean; out?: string; detailedExitcode: bo
   if (!options.detailedExitcode) return
   const { changes, withheld, stalls } = reviewed.plan
   if (changes.length > 0) process.exitCode = 2
-  if (withheld.length > 0 || stalls.length > 0 || reviewed.read.problems.length > 0) process.exitCode = 3
+  const blocked = withheld.filter(({ isStalled }) => isStalled !== false)
+  if (blocked.length > 0 || stalls.length > 0 || reviewed.read.problems.length > 0) process.exitCode = 3
 }
 
 async function status(options: { json: boolean }): Promise<void> {

@@ -1,102 +1,197 @@
 /** Brings one tenant's database to the newest schema, through umzug. */
 import type { Client } from "pg"
-import { Umzug, type UmzugStorage } from "umzug"
+import { MigrationError, Umzug } from "umzug"
 import { TerminalError } from "../errors.ts"
-import { redact } from "../log.ts"
-import type { Migration, Migrations } from "../migrations.ts"
+import { DEFAULT_LIMITS, type Migration, type Migrations, type Part, type StepLimits } from "../migrations.ts"
+import { lineAt, indexOf } from "../sql-text.ts"
+import {
+  assertFits,
+  CREATE_RECORD,
+  lockAndLook,
+  recordDone,
+  recordUndone,
+  type Row,
+} from "./migration-record.ts"
 import { connected } from "./postgres.ts"
+import { stepError } from "./step-error.ts"
+import { assertOneTransaction, type Direction, rehearseSteps, runSteps } from "./step-message.ts"
+import { runOutside } from "./step-outside.ts"
 
-/** Any constant will do: advisory locks are per database. It spells "tenantry" in ASCII. */
-const LOCK = "8387794208080589433"
+type Steps = Pick<Migrations, "steps">
 
-const RECORD = `
-  create schema if not exists tenantry;
-  create table if not exists tenantry.migrations (
-    name text primary key,
-    checksum text not null,
-    applied_at timestamptz not null default now()
-  );
-  create table if not exists tenantry.seeds (
-    name text primary key,
-    applied_at timestamptz not null default now()
-  )`
+/** `to`: the number of the newest step that is wanted, such as "0004". `limits`: see StepLimits. */
+type Options = { limits?: StepLimits; to?: string }
 
 /**
- * Applies the steps that the database does not have, each in one transaction with its record. One runner at a time
- * per database; the next one finds the work done. Throws TerminalError, naming the step, where a step fails or the
- * record does not fit the files.
+ * Applies the steps that the database does not have. One runner at a time per database; the next one finds the work
+ * done. Steps in a transaction go there together with their records, each in its own: two round trips for all of them,
+ * and one where nothing is pending. Throws TerminalError, naming file and line, where a step fails or the record does
+ * not fit the files; TransientError where waiting may help.
  */
-export async function migrate(uri: string, { steps }: Pick<Migrations, "steps">): Promise<void> {
-  await locked(uri, async (client) => {
-    const runner = new Umzug({
-      migrations: steps.map((step) => ({ name: step.name, up: () => begin(client, step) })),
-      storage: storage(client, steps),
-      logger: undefined,
-    })
-    await runner.up()
+export async function migrate(uri: string, migrations: Steps, options: Options = {}): Promise<void> {
+  await connected(uri, async (client) => {
+    const session = await openSession(client, migrations, options)
+    assertFits(session.rows, migrations.steps)
+    const pending = pendingOf(session.rows, migrations, options)
+    await thrown(session.runner("up", pending).up({ migrations: pending.map(({ name }) => name) }))
+  })
+}
+
+/**
+ * Undoes, newest first, the steps after number `to` (such as "0004"; "0000" for all), or without `to` the newest one.
+ * Returns their names. Throws TerminalError where a file is missing, was edited, or has no down part.
+ */
+export async function undo(uri: string, migrations: Steps, options: Options = {}): Promise<string[]> {
+  return connected(uri, async (client) => {
+    const session = await openSession(client, migrations, options)
+    const newest = session.rows.at(-1)?.name
+    const to = options.to
+    const names = session.rows
+      .map(({ name }) => name)
+      .filter((name) => (to === undefined ? name === newest : name.slice(0, 4) > to))
+      .toReversed()
+    const steps = names.map((name) => undoable(session.rows, migrations, name))
+    await thrown(session.runner("down", steps).down({ migrations: names }))
+    return names
+  })
+}
+
+/**
+ * Tries the pending steps in one transaction that is rolled back. Returns the steps that were tried, and those that
+ * cannot be: one outside a transaction, and all after it. Throws what `migrate` would throw.
+ */
+export async function rehearse(
+  uri: string,
+  migrations: Steps,
+  options: Options = {},
+): Promise<{ tried: string[]; untried: string[] }> {
+  return connected(uri, async (client) => {
+    const { rows, limits } = await openSession(client, migrations, options)
+    assertFits(rows, migrations.steps)
+    const pending = pendingOf(rows, migrations, options)
+    const outside = pending.findIndex(({ inTransaction }) => !inTransaction)
+    const steps = outside === -1 ? pending : pending.slice(0, outside)
+    for (const step of steps) await assertOneTransaction(step, step.up)
+    if (steps.length > 0)
+      await rehearseSteps(
+        client,
+        steps.map((step) => ({ step, part: step.up })),
+        { limits },
+      )
+    return {
+      tried: steps.map(({ name }) => name),
+      untried: pending.slice(steps.length).map(({ name }) => name),
+    }
+  })
+}
+
+/** The names of the steps that the database has, whole. Waits for a runner that is at it. */
+export async function applied(uri: string): Promise<string[]> {
+  return connected(uri, async (client) => {
+    const rows = (await lockAndLook(client)) ?? []
+    return rows.filter(({ state }) => state === "done").map(({ name }) => name)
   })
 }
 
 /** Runs the seed once, in one transaction with its record. Returns whether it ran. */
 export async function seed(uri: string, name: string, sql: string): Promise<boolean> {
-  return locked(uri, async (client) => {
-    const { rowCount } = await client.query("select from tenantry.seeds where name = $1", [name])
-    if (rowCount) return false
+  return connected(uri, async (client) => {
+    if ((await lockAndLook(client)) === undefined) await client.query(CREATE_RECORD)
     await client.query("begin")
-    await client.query("insert into tenantry.seeds (name) values ($1)", [name])
-    await client.query(sql)
+    const { rowCount } = await client.query(
+      "insert into tenantry.seeds (name) values ($1) on conflict do nothing",
+      [name],
+    )
+    if (!rowCount) return false
+    try {
+      await client.query(sql)
+    } catch (error) {
+      const { position } = error as { position?: string }
+      const line = position ? lineAt(sql, indexOf(sql, Number(position))) : undefined
+      throw stepError({ file: `migrations/seeds/${name}.sql`, line }, error)
+    }
     await client.query("commit")
     return true
   })
 }
 
-const locked = <T>(uri: string, task: (client: Client) => Promise<T>) =>
-  connected(uri, async (client) => {
-    // Held by the session, so it ends with the connection, however that ends.
-    await client.query(`select pg_advisory_lock(${LOCK})`)
-    await client.query(RECORD)
-    return task(client)
+function pendingOf(rows: readonly Row[], { steps }: Steps, { to = "9999" }: Options): Migration[] {
+  const done = new Set(rows.filter(({ state }) => state === "done").map(({ name }) => name))
+  return steps.filter(({ name }) => !done.has(name) && name.slice(0, 4) <= to)
+}
+
+/** The file of what is applied as `name`, where it can undo that. */
+function undoable(rows: readonly Row[], { steps }: Steps, name: string): Migration {
+  const step = steps.find((candidate) => candidate.name === name)
+  const refuse = (why: string) =>
+    new TerminalError("MigrationDown", `migration ${name} cannot be undone: ${why}`)
+  if (!step) throw refuse("its file is missing; undo it from a checkout that has it")
+  const row = rows.find((candidate) => candidate.name === name)
+  if (row?.state === "done" && row.checksum !== step.checksum)
+    throw refuse("its file was edited after it was applied; bring it back as it was")
+  if (!step.down) throw refuse(`${step.file} has no part below "-- tenantry: down"`)
+  return step
+}
+
+/** What umzug throws is a wrapping; ours is inside. */
+const thrown = async <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error: unknown) => {
+    throw error instanceof MigrationError ? error.cause : error
   })
 
-/** Opens the transaction that `logMigration` closes, so that the step and its record are one. */
-async function begin(client: Client, step: Migration): Promise<void> {
-  try {
-    await client.query("begin")
-    await client.query(step.up)
-  } catch (error) {
-    await client.query("rollback").catch(() => {})
-    throw new TerminalError("MigrationFailed", `migration ${step.name}: ${redact((error as Error).message)}`)
+/** Holds the database's lock until the connection ends. */
+async function openSession(client: Client, { steps }: Steps, { limits = DEFAULT_LIMITS }: Options) {
+  const found = await lockAndLook(client)
+  const rows = found ?? []
+  let first = found ? undefined : CREATE_RECORD
+
+  /** Steps from `step` on that can share a message. The turn of one that cannot will come, and say why. */
+  async function batchFrom(direction: Direction, order: readonly Migration[], step: Migration) {
+    const batch: { step: Migration; part: Part; record: string }[] = []
+    for (const one of order.slice(order.indexOf(step))) {
+      const part = partOf(one, direction)
+      const isFit = one.inTransaction && (one === step || (await isOneTransaction(one, part)))
+      if (!isFit) break
+      batch.push({ step: one, part, record: direction === "up" ? recordDone(one) : recordUndone(one) })
+    }
+    return batch
   }
+
+  /** umzug decides what runs next, and calls in this order. */
+  function runner(direction: Direction, order: readonly Migration[]) {
+    const through = new Set<Migration>()
+    const run = async (step: Migration): Promise<void> => {
+      if (through.has(step)) return
+      if (step.inTransaction) {
+        await assertOneTransaction(step, partOf(step, direction))
+        const batch = await batchFrom(direction, order, step)
+        await runSteps(client, batch, { limits, first })
+        for (const one of batch) through.add(one.step)
+      } else {
+        const row = rows.find(({ name }) => name === step.name)
+        await runOutside(client, step, partOf(step, direction), { direction, row, limits, first })
+      }
+      first = undefined
+    }
+    const isThere = ({ state }: Row) => direction === "down" || state === "done"
+    return new Umzug({
+      migrations: steps.map((step) => ({ name: step.name, up: () => run(step), down: () => run(step) })),
+      storage: {
+        executed: async () => rows.filter(isThere).map(({ name }) => name),
+        // A step's record is written in the step's own transaction.
+        logMigration: async () => {},
+        unlogMigration: async () => {},
+      },
+      logger: undefined,
+    })
+  }
+  return { rows, limits, runner }
 }
 
-function storage(client: Client, steps: readonly Migration[]): UmzugStorage {
-  const checksum = (name: string) => steps.find((step) => step.name === name)?.checksum
-  return {
-    async executed() {
-      const { rows } = await client.query<{ name: string; checksum: string }>(
-        "select name, checksum from tenantry.migrations order by name",
-      )
-      for (const row of rows) {
-        if (checksum(row.name) === row.checksum) continue
-        const change = checksum(row.name)
-          ? "was edited after it was applied"
-          : "is applied, but its file is missing"
-        throw new TerminalError(
-          "MigrationDrift",
-          `migration ${row.name} ${change}: bring the file back as it was, and add a new step`,
-        )
-      }
-      return rows.map(({ name }) => name)
-    },
-    async logMigration({ name }) {
-      await client.query("insert into tenantry.migrations (name, checksum) values ($1, $2)", [
-        name,
-        checksum(name),
-      ])
-      await client.query("commit")
-    },
-    async unlogMigration() {
-      throw new TerminalError("MigrationDown", "steps are not undone here")
-    },
-  }
-}
+const partOf = (step: Migration, direction: Direction): Part => (direction === "up" ? step.up : step.down!)
+
+const isOneTransaction = async (step: Migration, part: Part): Promise<boolean> =>
+  assertOneTransaction(step, part).then(
+    () => true,
+    () => false,
+  )

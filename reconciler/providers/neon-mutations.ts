@@ -64,8 +64,9 @@ export function createMutations({ operation: lookAt, recent, names, pollInterval
       }
       return await names()
     } catch (error) {
-      if (error instanceof NeonFailure && (error.isPassing || error.isAmbiguous)) return undefined
-      throw error
+      if (!(error instanceof NeonFailure)) throw error
+      if (error.isPassing || error.isAmbiguous) return undefined
+      throw neonError("see what became of a lost answer", error)
     }
   }
 

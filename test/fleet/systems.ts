@@ -1,0 +1,108 @@
+/** The systems that a fleet lives in: a real Postgres, and the stand-ins for Neon and for the vault on it. */
+import { mkdtempSync, readFileSync } from "node:fs"
+import { chmod, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import type { SecretClient } from "@azure/keyvault-secrets"
+import { Client } from "pg"
+import { startNeon } from "../../local/neon.ts"
+import { removePostgres, startPostgres } from "../../local/postgres.ts"
+import { startVault, type VaultOptions } from "../../local/vault.ts"
+import { clientOf } from "../local/vault-client.ts"
+
+export type SystemsOptions = Omit<VaultOptions, "directory"> & {
+  /** How long one operation of Neon's takes; milliseconds, default 0. */
+  operationMs?: number
+}
+
+const NEON_API_KEY = "napi_fleet_0123456789abcdef0123456789abcdef"
+
+/** Tests do not cut the power. */
+const FAST = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }
+
+/** Runs one statement in a session of its own; throws what Postgres or the attempt to connect gives. */
+export async function query<T extends object>(
+  uri: string,
+  text: string,
+  values: unknown[] = [],
+): Promise<T[]> {
+  const client = new Client({ connectionString: uri, connectionTimeoutMillis: 10_000 })
+  client.on("error", () => {}) // the statement that it breaks reports it
+  try {
+    await client.connect()
+    return (await client.query<T>(text, values)).rows
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+export type Systems = Awaited<ReturnType<typeof startSystems>>
+
+/** Starts the three in this process, with their data in a temporary folder. */
+export async function startSystems({ operationMs = 0, ...options }: SystemsOptions = {}) {
+  const folder = mkdtempSync(path.join(tmpdir(), "tenantry-fleet-"))
+  await chmod(folder, 0o711)
+  const postgresFolder = path.join(folder, "postgres")
+  const vaultFolder = path.join(folder, "vault")
+  const postgres = await startPostgres({ directory: postgresFolder, settings: FAST })
+  const vault = await startVault({
+    directory: vaultFolder,
+    irregularPages: 0,
+    recoverableDelayMs: 0,
+    purgeProtection: false,
+    ...options,
+  })
+  const neon = await startNeon({ postgres, apiKey: NEON_API_KEY, operationMs })
+  const secrets: SecretClient = clientOf(vault)
+
+  return {
+    folder,
+    postgres,
+    neon,
+    vault,
+    vaultFolder,
+    /** Key Vault's own client, with the rights to read and write every secret. */
+    secrets,
+    /** One statement as the superuser. */
+    sql: <T extends object>(database: string, text: string, values: unknown[] = []): Promise<T[]> => {
+      const uri = new URL(postgres.superuserUri)
+      uri.pathname = `/${encodeURIComponent(database)}`
+      return query<T>(uri.href, text, values)
+    },
+    /** The environment that `npm start` gives the reconciler, for these systems; it holds credentials. */
+    environment: (): Record<string, string> => ({
+      NEON_API_URL: neon.url,
+      NEON_API_KEY,
+      NEON_PROJECT_ID: neon.projectId,
+      NEON_BRANCH_ID: neon.branchId,
+      NEON_DATABASE_OWNER: neon.owner,
+      NEON_POLL_INTERVAL: "10",
+      NEON_REQUESTS_PER_SECOND: "500",
+      RECONCILE_INTERVAL: "1",
+      DRAIN_SECONDS: "1",
+      STATUS_PORT: "0",
+      ...vault.environment("reconciler"),
+    }),
+    /** Every connection string that the vault ever held, oldest first, by the name of its secret. */
+    published: (): { secret: string; uri: string }[] =>
+      readFileSync(path.join(vaultFolder, "secrets.journal"), "utf8")
+        .split("\n")
+        .flatMap((line) => readVersions(line)),
+    /** What nobody may see printed, but for the tenants' passwords. */
+    keys: [NEON_API_KEY, neon.ownerPassword, vault.identity.header],
+    stop: async () => {
+      await neon.close()
+      await vault.close()
+      await postgres.stop()
+      await removePostgres(postgresFolder)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The vault's journal has one change a line; those that write a value hold a version, or a secret with all of them. */
+function readVersions(line: string): { secret: string; uri: string }[] {
+  const secret = /"name":"(tenant-[0-9a-f-]{36})"/i.exec(line)?.[1]
+  const values = line.matchAll(/"value":"(postgres[^"]*)"/g)
+  return secret ? [...values].map(([, uri]) => ({ secret, uri: uri! })) : []
+}
