@@ -19,7 +19,7 @@ const SAMPLE: readonly { action: string; kind: string; is: RegExp; when: When }[
   { action: "reserve", kind: "create", is: /^vault PUT/, when: "after" },
   { action: "create", kind: "create", is: /^neon POST/, when: "after" },
   { action: "secure", kind: "approved recreation of a missing database", is: /comment on/, when: "before" },
-  { action: "migrate", kind: "migrate", is: /^sql insert into tenantry.migrations/, when: "after" },
+  { action: "migrate", kind: "migrate", is: /insert into tenantry.migrations/, when: "after" },
   { action: "seed", kind: "create with a seed", is: /^sql insert into tenantry.seeds/, when: "after" },
   { action: "credential", kind: "vault lost altogether", is: /login password/, when: "after" },
   { action: "publish", kind: "rotate", is: /^vault PUT/, when: "before" },

@@ -46,7 +46,7 @@ export async function tryChange(
 }
 
 async function recover(world: FleetWorld, scene: Scene, done: number, maxPasses: number): Promise<string[]> {
-  for (const words of scene.commands.slice(done, -1)) await world.run(words)
+  for (const words of scene.commands.slice(done).filter(([name]) => name !== "apply")) await world.run(words)
   let found: string[] = []
   for (let passes = 0; passes < maxPasses; passes++) {
     const { output } = await world.run(["apply"])

@@ -132,7 +132,8 @@ const SCENES: Record<string, (world: FleetWorld) => Promise<Scene>> = {
   migrate: async (world) => {
     const tenants = await given(world, newTenant("Alpha"), newTenant("Beta"))
     await world.addMigration("0009_stock.sql", "alter table products add column stock integer default 0")
-    return { commands: PASS, desired: tenants.map((tenant) => active(tenant)) }
+    // One tenant goes first, and the others in the next pass.
+    return { commands: [...PASS, ...PASS], desired: tenants.map((tenant) => active(tenant)) }
   },
 
   retire: async (world) => {

@@ -89,7 +89,7 @@ describe("two reconcilers on one fleet", () => {
     const [one, two] = [await startReconciler("one"), await startReconciler("two")]
     await makeRounds()
     expect(one.output() + two.output()).toContain("another reconciler holds the lease")
-    expect(tenures.length).toBeGreaterThan(3)
+    expect(tenures.length).toBeGreaterThanOrEqual(3)
     expect(trespasses()).toEqual([])
     expect(unlicensed()).toEqual([])
   })

@@ -201,6 +201,9 @@ const ALL = [
 /** What differs little from another line, or waits long. */
 const RARE: ReadonlySet<string> = new Set([
   "429 with Retry-After",
+  "502 as HTML",
+  "late answer",
+  "databases' ids replaced",
   "524 as HTML",
   "524 as HTML, acted",
   "operation stuck, acted",

@@ -31,6 +31,8 @@ const FLEET = {
   gracePeriodDays: 30,
   maxRemovals: 100,
   maxRemovalShare: 1,
+  // All at once: what waits for its turn is the rollout's tests' business.
+  rollout: { canary: 0, waveSize: 100, stopAfterFailures: 100 },
 }
 
 export type FleetWorld = Awaited<ReturnType<typeof startFleet>>
