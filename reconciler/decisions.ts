@@ -45,12 +45,16 @@ export async function rotate(sources: Sources, world: World, tenant: string): Pr
 
 /** What an import would do, in words. Throws TerminalError where it must not be done. */
 export function explainImport(
-  { plan, read }: Review,
+  { plan, read, observed, fleet }: Review,
   database: string,
   tenant: Tenant,
   file: string,
 ): string[] {
-  if (!plan.unmanaged.databases.includes(database)) {
+  const isHalfDone =
+    observed.databases.some(
+      ({ name, marker }) => name === database && marker?.fleet === fleet.fleet && marker.tenant === tenant.id,
+    ) && !observed.secrets.some(({ entry }) => entry?.id === tenant.id)
+  if (!isHalfDone && !plan.unmanaged.databases.includes(database)) {
     throw new TerminalError(
       "NotUnmanaged",
       `${database} is no unmanaged database of this cell: "tenantry plan" lists those`,

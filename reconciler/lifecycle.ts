@@ -108,7 +108,12 @@ export function present(facts: Facts, tenant: Tenant): Result {
   }
   if (!located) return missing(facts, tenant.name, "recreate")
   const secure: Action = { kind: "secure", database: located }
-  if (!entry) return change("repair", secure, ...move, ...rows, ...settle(whole))
+  if (!entry) {
+    // A soft-deleted secret comes back as it was, so it is closed before its credential is changed.
+    const announce: Action | undefined =
+      secret || tenant.suspended ? undefined : { kind: "reserve", entry: { ...next, state: "suspended" } }
+    return change("repair", secure, announce, ...move, ...rows, ...settle(whole))
+  }
   if (entry.state === "retired" || entry.state === "purging") {
     return change("restore", secure, ...move, ...rows, ...settle(whole))
   }
@@ -131,7 +136,7 @@ export function present(facts: Facts, tenant: Tenant): Result {
       record(next),
     )
   }
-  if (!tenant.suspended && entry.state === "suspended") return change("resume", ...settle(next))
+  if (!tenant.suspended && entry.state === "suspended") return change("resume", ...rows, ...settle(whole))
   if (secret!.enabled !== (entry.state === "active"))
     return change("repair", secure, ...rows, ...settle(whole))
   if (entry.transition === "rotating" || entry.transition === "draining") {

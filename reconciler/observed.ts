@@ -22,8 +22,10 @@ export async function observeMarkers(world: World, observed: Observed, fleet: Fl
   const uri = await ownerUris(world).direct(existing, MAINTENANCE_DATABASE)
   const markers = await world.sql(() => readMarkers(uri))
   const listed = new Set(observed.databases.map(({ name }) => name))
+  const reserved = new Set(observed.secrets.map(({ entry }) => entry?.state === "reserved" && entry.database))
   for (const [name, marker] of markers) {
-    if (marker?.fleet !== fleet || listed.has(name)) continue
+    const isOurs = marker ? marker.fleet === fleet : reserved.has(name)
+    if (!isOurs || listed.has(name)) continue
     throw new TransientError(
       "ListIncomplete",
       `Neon's list lacks ${name}, which its Postgres has: the list is stale or cut short`,
