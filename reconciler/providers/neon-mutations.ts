@@ -70,6 +70,21 @@ export function createMutations({ operation: lookAt, recent, names, pollInterval
     }
   }
 
+  /** An acceptance that names no operation promises nothing: only the list shows when its effect is there. */
+  async function untilSeen(what: string, isDone: Mutation["isDone"], deadline: number): Promise<void> {
+    for (;;) {
+      const seen = await lookBack(deadline)
+      if (seen && isDone(seen)) return
+      if (Date.now() > deadline) {
+        throw new TransientError(
+          "OperationStuck",
+          `could not ${what}: Neon has accepted it, and nothing has come of it`,
+        )
+      }
+      await sleep(pollInterval)
+    }
+  }
+
   /**
    * Sends a mutation until it has taken effect. 423, 429 and 503 were not acted on, so they are sent again; after any
    * other failure the world is looked at first, because Neon knows no idempotency keys.
@@ -81,7 +96,9 @@ export function createMutations({ operation: lookAt, recent, names, pollInterval
     for (let attempt = 0; ; attempt++) {
       try {
         const { operations } = await send()
-        return await settled(operations, deadline)
+        await settled(operations, deadline)
+        if (operations.length === 0) await untilSeen(what, isDone, deadline)
+        return
       } catch (error) {
         if (!(error instanceof NeonFailure)) throw error
         const isUnclear = error.isAmbiguous || error.status === 404 || error.status === 409

@@ -16,8 +16,6 @@ import { createEdits, type Edits } from "./soak-edits.ts"
 import { disturb } from "./soak-faults.ts"
 import { offences } from "./soak-invariants.ts"
 import { type FleetWorld, startFleet } from "./world.ts"
-/** How long an operation may be stuck at Neon; milliseconds. */
-const PATIENCE = 3000
 
 export type Soaked = {
   seed: number
@@ -31,6 +29,8 @@ export type Soaked = {
 const STEPS_BETWEEN_CHECKS = 5
 /** A reconciler is killed at most so many milliseconds after an edit: before, while or after it acts on it. */
 const LATEST_KILL = 900
+/** How long an operation may be stuck at Neon; milliseconds. */
+const PATIENCE = 3000
 
 /** Throws at the first step after which something is wrong; its message has the seed and what was done last. */
 export async function soak(

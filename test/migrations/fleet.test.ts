@@ -20,6 +20,7 @@ import { failureOf, session } from "./server.ts"
 const NAMES = ["Ada", "Bob", "Cleo"]
 const ids = NAMES.map((_, n) => `${n + 1}0000000-0000-4000-8000-000000000000`)
 const STEP = "create table stock (n int);\n-- tenantry: down\ndrop table stock;\n"
+const ROLLOUT = { canary: 1, waveSize: 25, stopAfterFailures: 3 }
 let world: FleetWorld
 let job: Job
 let told: string[]
@@ -46,6 +47,7 @@ beforeEach(async () => {
     progress: ({ name, note, error }) => told.push(error ? `${name}: ${error.reason}` : note),
     say: (line) => told.push(line),
   }
+  await world.configure({ rollout: ROLLOUT })
   await world.addMigration("0003_stock.sql", STEP)
 })
 /** Takes every tenant back to where it was: databases, ledger and files. */
@@ -65,7 +67,6 @@ afterEach(async () => {
     await world.secrets.updateSecretProperties(name, properties.version!, { ...properties, tags })
   }
   await rm(path.join(world.migrationsDir, "0004_more.sql"), { force: true })
-  await world.configure()
 })
 
 /** The tenants' schemas, as the ledger has them, with digests left out. */
@@ -167,6 +168,41 @@ test("one tenant is taken down and held there; the fleet only by whoever says ho
   await undoFleet(job, { confirm: 3 })
   expect(await ledger()).toEqual(all("0002 not 0003"))
   expect(await Promise.all(NAMES.map(hasStock))).toEqual([false, false, false])
+})
+
+/** What a command said, without times and folders. */
+const lines = ({ output }: { output: string }) =>
+  output
+    .split("\n")
+    .map((line) => line.replace(/ \(\d+ ms\)$/, "").replace(/\/\S*\//, ""))
+    .filter((line) => line !== "")
+
+test("the command line does the same, one line for each tenant, and exits with 1 where one failed", async () => {
+  await world.sql("products-Cleo", "create table stock (other text)")
+  const rehearsed = await world.run(["migrate", "--dry-run"])
+  expect([rehearsed.code, lines(rehearsed).toSorted()]).toEqual([
+    1,
+    [
+      "2 tenants done, 1 failed",
+      "✓ Ada would take 0003_stock.sql",
+      "✓ Bob would take 0003_stock.sql",
+      '✗ Cleo: MigrationFailed: 0003_stock.sql:1: relation "stock" already exists (42P07)',
+    ],
+  ])
+  await world.sql("products-Cleo", "drop table stock")
+  const migrated = await world.run(["migrate"])
+  expect([migrated.code, lines(migrated)[0], lines(migrated).at(-1)]).toEqual([
+    0,
+    "✓ Ada is at 0003",
+    "3 tenants done, 0 failed",
+  ])
+  expect((await world.run(["migrate", "down", "--to", "0002"])).output).toContain("add --confirm 3")
+  const down = await world.run(["migrate", "down", "--tenant", "Bob"])
+  expect([down.code, lines(down)]).toEqual([
+    0,
+    ["✓ Bob is at 0002: undone 0003_stock.sql", "1 tenants done, 0 failed"],
+  ])
+  expect(await hasStock("Bob")).toBe(false)
 })
 
 test("a step that cannot be undone leaves ledger and database as they are", async () => {
