@@ -57,7 +57,7 @@ export async function readYamlFile<T>(
   const result = schema.safeParse(raw, { reportInput: true })
   if (result.success) return { file, value: result.data, problems: [], raw, lineOf }
   const problems = result.error.issues
-    .flatMap((issue) => describe(issue, keys))
+    .flatMap((issue) => describe(issue, keysAt(schema, issue.path)))
     .map(({ key, message }) => ({ file, line: lineOf(key), key, message }))
   return { file, value: undefined, problems, raw, lineOf }
 }
@@ -77,15 +77,35 @@ function explain({ code, message, pos }: YAMLParseError, text: string): string {
   }
 }
 
+/** Where the key stands, such as "name" or "rollout.canary"; where it is missing, where its map does. */
 function offsetOf(document: Document, key: string): number {
-  if (!isMap(document.contents)) return 0
-  const pair = document.contents.items.find((item) => String(item.key) === key)
-  return (pair?.key as { range?: [number, number, number] } | undefined)?.range?.[0] ?? 0
+  let offset = 0
+  let node: unknown = document.contents
+  for (const part of key.split(".")) {
+    if (!isMap(node)) return offset
+    const pair = node.items.find((item) => String(item.key) === part)
+    offset = (pair?.key as { range?: [number, number, number] } | undefined)?.range?.[0] ?? offset
+    node = pair?.value
+  }
+  return offset
+}
+
+/** The keys that the map at `path` may have. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  const object = schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema
+  if (!(object instanceof z.ZodObject)) return []
+  const [first, ...rest] = path
+  const next = first === undefined ? undefined : (object.shape[String(first)] as z.ZodType | undefined)
+  return next ? keysAt(next, rest) : Object.keys(object.shape)
 }
 
 function describe(issue: z.core.$ZodIssue, keys: readonly string[]): { key: string; message: string }[] {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ key, message: `is not known here; the keys are ${keys.join(", ")}` }))
+    const at = (key: string) => [...issue.path, key].join(".")
+    return issue.keys.map((key) => ({
+      key: at(key),
+      message: `is not known here; the keys are ${keys.join(", ")}`,
+    }))
   }
   const isMissing = issue.code === "invalid_type" && issue.input === undefined
   return [

@@ -135,7 +135,7 @@ async function adminOf(connectionString: string): Promise<Client> {
 
 /** The up part of every migration, in order. */
 async function migrations(): Promise<string[]> {
-  const files = (await readdir(MIGRATIONS)).filter((file) => file.endsWith(".sql")).sort()
+  const files = (await readdir(MIGRATIONS)).filter((file) => /^\d.*\.sql$/.test(file)).sort()
   const texts = await Promise.all(files.map((file) => readFile(path.join(MIGRATIONS, file), "utf8")))
   return texts.map((text) => text.split(/^-- tenantry: down$/m)[0]!)
 }

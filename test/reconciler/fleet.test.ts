@@ -53,7 +53,11 @@ test.for<[string, unknown, RegExp]>([
   ["rollout", { stopAfterFailures: 0.5 }, /rollout\.stopAfterFailures: must be a whole number from 1/],
   ["rollout", { canary: "Ada" }, /rollout\.canary: must be a count, or a list of tenants' names/],
   ["rollout", { canary: [] }, /rollout\.canary/],
-  ["rollout", { wave: 3 }, /wave: is not known here/],
+  [
+    "rollout",
+    { wave: 3 },
+    /:6: rollout\.wave: is not known here; the keys are canary, waveSize, stopAfterFailures$/,
+  ],
 ])("%s: %j is refused too", async ([key, value, message]) => {
   expect(await read({ ...GOOD, [key]: value })).toEqual([expect.stringMatching(message)])
 })
