@@ -1,6 +1,6 @@
 /** What only a person decides: one write each, made while no reconciler applies. */
 import { TerminalError } from "./errors.ts"
-import type { ApprovalVerb, LedgerEntry } from "./ledger.ts"
+import { type ApprovalVerb, entriesOf, type LedgerEntry } from "./ledger.ts"
 import { adopt } from "./providers/postgres.ts"
 import { type Review, review, type Sources, withLease } from "./reconcile.ts"
 import type { Tenant } from "./tenant.ts"
@@ -9,7 +9,7 @@ import { ownerUris, type World } from "./world.ts"
 
 /** The ledger's entry of the tenant with this id or name. Throws TerminalError where there is none. */
 function find({ observed, fleet }: Review, tenant: string): LedgerEntry {
-  const entries = observed.secrets.flatMap(({ entry }) => (entry?.fleet === fleet.fleet ? [entry] : []))
+  const entries = entriesOf(observed.secrets, fleet.fleet)
   const found = entries.filter(({ id, name }) => id === tenant.toLowerCase() || name === tenant)
   if (found.length === 1) return found[0]!
   const how = found.length === 0 ? "the ledger has no tenant" : "more than one tenant of the ledger is"

@@ -105,3 +105,7 @@ export function fromTags(secret: string, tags: Record<string, string> | undefine
     ...(approval ? { approval: { verb: approval[0], until: approval[1] } } : {}),
   }
 }
+
+/** The entries of this fleet's ledger, of all that the vault lists. */
+export const entriesOf = (secrets: readonly ObservedSecret[], fleet: FleetId): LedgerEntry[] =>
+  secrets.flatMap(({ entry }) => (entry?.fleet === fleet ? [entry] : []))

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import type { Change } from "./action.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { rolloutPolicy, stepLimits } from "./fleet.ts"
-import type { LedgerEntry } from "./ledger.ts"
+import { entriesOf, type LedgerEntry } from "./ledger.ts"
 import { type Migrations, versionOf } from "./migrations.ts"
 import { observeMarkers } from "./observed.ts"
 import { applied, migrate, rehearse, undo } from "./providers/migrator.ts"
@@ -182,8 +182,7 @@ async function tenantsOf(
     const marker = markers.get(database)
     return marker?.fleet === fleet.fleet && marker.tenant === id
   }
-  const entries = observed.secrets
-    .flatMap(({ entry }) => (entry?.fleet === fleet.fleet ? [entry] : []))
+  const entries = entriesOf(observed.secrets, fleet.fleet)
     .filter(({ id, state, transition }) => {
       const isSettled = (state === "active" || state === "suspended") && !transition
       return isSettled && !stalled.has(id)

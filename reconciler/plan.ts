@@ -1,6 +1,6 @@
 /** What must be done, as values: desired and observed go in, changes come out. Nothing here touches the world. */
 import type { Action, Change, Stall } from "./action.ts"
-import type { LedgerEntry, ObservedSecret } from "./ledger.ts"
+import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
 import { absent, expectedDatabase, type Facts, present } from "./lifecycle.ts"
 import { type Marker, secretName, type Tenant, type TenantId, transitDatabaseName } from "./tenant.ts"
 
@@ -31,7 +31,7 @@ export type Diff = {
 export function diff(desired: Desired, observed: Observed, now: number): Diff {
   const { fleet } = desired
   const secrets = new Map(observed.secrets.map((secret) => [secret.name.toLowerCase(), secret]))
-  const entries = observed.secrets.flatMap(({ entry }) => (entry?.fleet === fleet ? [entry] : []))
+  const entries = entriesOf(observed.secrets, fleet)
   const databases = new Map(observed.databases.map((database) => [database.name, database]))
   const marked = Map.groupBy(
     observed.databases.filter(({ marker }) => marker?.fleet === fleet),

@@ -11,6 +11,7 @@ import { apply, type Outcome, type Progress } from "./apply.ts"
 import { readTenants, type ReadTenants } from "./desired.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { type Fleet, readFleet, rolloutPolicy, stepLimits } from "./fleet.ts"
+import { entriesOf } from "./ledger.ts"
 import { type Migrations, readMigrations } from "./migrations.ts"
 import { observe, observeMarkers, proveAbsent } from "./observed.ts"
 import { type Desired, type Diff, diff, type Observed, unexplained } from "./plan.ts"
@@ -54,7 +55,7 @@ export async function review(sources: Sources, world: World): Promise<Review> {
   }
   const now = Date.now()
   const listed = await observe(world)
-  const entries = listed.secrets.flatMap(({ entry }) => (entry?.fleet === fleet.fleet ? [entry] : []))
+  const entries = entriesOf(listed.secrets, fleet.fleet)
   const inTurn = (whole: Diff) => {
     const { version } = migrations
     return takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
@@ -82,9 +83,7 @@ export async function review(sources: Sources, world: World): Promise<Review> {
 
 /** How many tenants the ledger has that are not retired. */
 const live = ({ secrets }: Observed, fleet: FleetId) =>
-  secrets.filter(
-    ({ entry }) => entry?.fleet === fleet && entry.state !== "retired" && entry.state !== "purging",
-  ).length
+  entriesOf(secrets, fleet).filter(({ state }) => state !== "retired" && state !== "purging").length
 
 /** One pass. Throws where the world could not be observed; what happens to single tenants is in the outcomes. */
 export async function reconcile(

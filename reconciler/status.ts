@@ -1,5 +1,5 @@
 /** What a person sees of each tenant: one of three conditions, why, and since when. */
-import type { ApprovalVerb } from "./ledger.ts"
+import { type ApprovalVerb, entriesOf } from "./ledger.ts"
 import { expectedDatabase } from "./lifecycle.ts"
 import type { Observed } from "./plan.ts"
 import type { Plan } from "./policy.ts"
@@ -40,9 +40,7 @@ export type Findings = {
 /** The status of every tenant that has a file or an entry in the ledger, sorted by name. */
 export function statusOf(findings: Findings, previous: readonly TenantStatus[], now: number): TenantStatus[] {
   const { fleet, tenants, held, observed, plan, errors } = findings
-  const entries = new Map(
-    observed.secrets.flatMap(({ entry }) => (entry?.fleet === fleet ? [[entry.id, entry] as const] : [])),
-  )
+  const entries = new Map(entriesOf(observed.secrets, fleet).map((entry) => [entry.id, entry] as const))
   const declared = new Map(tenants.map((tenant) => [tenant.id, tenant]))
   const stalls = new Map(plan.stalls.map((stall) => [stall.tenant, stall]))
   const withheld = new Map(plan.withheld.map((item) => [item.change.tenant, item]))
