@@ -68,15 +68,16 @@ describe("roles", () => {
     expect((await user.getSecret("shared")).value).toBe("v")
     expect(await all(user.listPropertiesOfSecrets())).toHaveLength(1)
     expect(await all(user.listPropertiesOfSecretVersions("shared"))).toHaveLength(1)
-    for (const refused of [
-      user.setSecret("shared", "w"),
-      user.updateSecretProperties("shared", "", { enabled: false }),
-      user.beginDeleteSecret("shared", polling),
-      user.backupSecret("shared"),
-      user.restoreSecretBackup(backup),
-      user.purgeDeletedSecret("shared"),
-    ]) {
-      expect(await refusal(refused)).toEqual(byRbac)
+    const changes = [
+      () => user.setSecret("shared", "w"),
+      () => user.updateSecretProperties("shared", "", { enabled: false }),
+      () => user.beginDeleteSecret("shared", polling),
+      () => user.backupSecret("shared"),
+      () => user.restoreSecretBackup(backup),
+      () => user.purgeDeletedSecret("shared"),
+    ]
+    for (const change of changes) {
+      expect(await refusal(change())).toEqual(byRbac)
     }
     await (await officer.beginDeleteSecret("shared", polling)).pollUntilDone()
     expect(await refusal(user.beginRecoverDeletedSecret("shared", polling))).toEqual(byRbac)
