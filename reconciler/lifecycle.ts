@@ -9,6 +9,7 @@ import type { ApprovalVerb, LedgerEntry, ObservedSecret } from "./ledger.ts"
 import {
   databaseName,
   type FleetId,
+  isOurName,
   otherSlot,
   retiredDatabaseName,
   type Tenant,
@@ -186,6 +187,7 @@ export function absent(facts: Facts): Result {
 
   if (!entry) {
     if (!located) return broken(facts, name)
+    if (!isOurName(located)) return halfImported(facts, located)
     // The marker says that it is ours; the ledger forgot. What is shelved gets a whole grace period.
     const state = located === shelf ? { state: "retired" as const, retiredAt } : { state: "active" as const }
     const known: LedgerEntry = {
@@ -239,14 +241,22 @@ export function absent(facts: Facts): Result {
 
 function missing({ id, entry, contradicted }: Facts, name: string, approve: ApprovalVerb): Stall {
   const said = `the ledger says that ${expectedDatabase(entry!)} holds this tenant's data, and `
-  if (contradicted) {
-    const message = `${said}${contradicted} does not carry this tenant's marker: undo what was done to the secret's tags or to the database`
-    return { tenant: id, name, reason: "MarkerMismatch", message }
-  }
   const remedy = approve === "recreate" ? "give the data up and start with an empty one" : "give the data up"
+  if (contradicted) {
+    const message = `${said}${contradicted} does not carry this tenant's marker: undo what was done to the secret's tags or to the database, or ${remedy}`
+    return { tenant: id, name, reason: "MarkerMismatch", message, approve }
+  }
   const message = `${said}Neon has no such database: restore it from a branch or a snapshot, or ${remedy}`
   return { tenant: id, name, reason: "DatabaseMissing", message, approve }
 }
+
+/** A marker on a database that is not named as a tenant's: an import that was cut short, or a comment by hand. */
+const halfImported = ({ id }: Facts, database: string): Stall => ({
+  tenant: id,
+  name: database,
+  reason: "ImportUnfinished",
+  message: `${database} carries the marker of tenant ${id}, which no file declares: finish with "tenantry import ${database} --id ${id} --name <name>", or remove the database's comment`,
+})
 
 const broken = ({ id, secret }: Facts, name: string): Stall => ({
   tenant: id,

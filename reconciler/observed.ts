@@ -1,5 +1,7 @@
 /** Looks at the world: complete, or it throws. Absence is never guessed from a failure. */
 import { TransientError } from "./errors.ts"
+import { entriesOf } from "./ledger.ts"
+import { expectedDatabase } from "./lifecycle.ts"
 import type { Diff, Observed } from "./plan.ts"
 import { createSemaphore } from "./providers/pacing.ts"
 import { readMarkers } from "./providers/postgres.ts"
@@ -18,7 +20,15 @@ export async function observe({ neon, vault }: World): Promise<Observed> {
  */
 export async function observeMarkers(world: World, observed: Observed, fleet: FleetId): Promise<Observed> {
   const existing = observed.databases[0]?.name
-  if (!existing) return observed
+  if (!existing) {
+    // A branch without any database cannot be told from a list that is empty by mistake.
+    const known = entriesOf(observed.secrets, fleet).find(({ state }) => state !== "reserved")
+    if (!known) return observed
+    throw new TransientError(
+      "ListIncomplete",
+      `Neon's list is empty, and the ledger says that ${expectedDatabase(known)} is there: is it the right branch?`,
+    )
+  }
   const uri = await ownerUris(world).direct(existing, MAINTENANCE_DATABASE)
   const markers = await world.sql(() => readMarkers(uri))
   const listed = new Set(observed.databases.map(({ name }) => name))

@@ -2,7 +2,14 @@
 import type { Action, Change, Stall } from "./action.ts"
 import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
 import { absent, expectedDatabase, type Facts, present } from "./lifecycle.ts"
-import { type Marker, secretName, type Tenant, type TenantId, transitDatabaseName } from "./tenant.ts"
+import {
+  isOurName,
+  type Marker,
+  secretName,
+  type Tenant,
+  type TenantId,
+  transitDatabaseName,
+} from "./tenant.ts"
 
 /** A database that Neon lists. `marker`: null where it has none of ours, undefined where nobody looked. */
 export type ObservedDatabase = { name: string; marker: Marker | null | undefined }
@@ -17,8 +24,7 @@ export type Desired = Pick<Facts, "fleet" | "cell" | "version" | "gracePeriod"> 
 }
 
 /** Databases that are named as ours and that no entry of the ledger explains: their markers must be read. */
-export const unexplained = ({ unmanaged }: Diff): string[] =>
-  unmanaged.databases.filter((name) => /^(?:products|retired|renaming)-/.test(name))
+export const unexplained = ({ unmanaged }: Diff): string[] => unmanaged.databases.filter(isOurName)
 
 export type Diff = {
   changes: readonly Change[]

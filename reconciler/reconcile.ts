@@ -40,6 +40,13 @@ const BUDGET = 600_000
 
 /** The first half of a pass: looks, and changes nothing. */
 export async function review(sources: Sources, world: World): Promise<Review> {
+  const reviewed = await look(sources, world)
+  await proveAbsent(world, reviewed.observed, reviewed.plan)
+  return reviewed
+}
+
+/** The same, believing the vault's list: enough to know whether anything is to be done. */
+async function look(sources: Sources, world: World): Promise<Review> {
   const [fleet, migrations] = await Promise.all([
     readFleet(sources.fleetFile),
     readMigrations(sources.migrationsDir),
@@ -69,7 +76,6 @@ export async function review(sources: Sources, world: World): Promise<Review> {
     unexplained(sketch).every((name) => world.strangers.has(name))
   const observed = isQuiet ? listed : await observeMarkers(world, listed, fleet.fleet)
   const { diff: known, waiting, retryAt } = isQuiet ? turn : inTurn(diff(desired, observed, now))
-  await proveAbsent(world, observed, known)
   if (!isQuiet) world.strangers = new Set(unexplained(known))
   const restrained = restrain(known, fleet, {
     unreadable: read.problems.length,
@@ -91,7 +97,7 @@ export async function reconcile(
   world: World,
   hooks: { signal: AbortSignal; planned: (review: Review) => void; progress: Progress },
 ): Promise<{ review: Review; outcomes: Outcome[] }> {
-  const first = await review(sources, world)
+  const first = await look(sources, world)
   if (first.plan.changes.length === 0) {
     hooks.planned(first)
     return { review: first, outcomes: [] }

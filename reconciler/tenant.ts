@@ -56,6 +56,8 @@ export const databaseName = (name: string): string => `${DATABASE_PREFIX}${name}
 export const retiredDatabaseName = (id: TenantId): string => `retired-${id}`
 /** Where a database waits while another tenant takes its name (a cycle of renames). */
 export const transitDatabaseName = (id: TenantId): string => `renaming-${id}`
+/** Whether a database is named as we name them; whose it is, only its marker says. */
+export const isOurName = (database: string): boolean => /^(?:products|retired|renaming)-/.test(database)
 export const secretName = (id: TenantId): string => `tenant-${id}`
 
 /** The group role that holds the grants on the tenant's own database; the login roles inherit it. */

@@ -7,6 +7,7 @@ import { keepSecret } from "../log.ts"
 import { neonError, NeonFailure, parse } from "./neon-errors.ts"
 import { createMutations } from "./neon-mutations.ts"
 import { createSemaphore, createTokenBucket } from "./pacing.ts"
+import { isOurName } from "../tenant.ts"
 
 export type NeonConfig = {
   apiUrl: string
@@ -39,10 +40,9 @@ const Accepted = z.union([Operations, z.literal("").transform(() => ({ operation
 
 /** A name that is one segment of a URL, and not ".." or empty: those would reach another resource. */
 const SAFE_NAME = /^[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N}_ .-]*[\p{L}\p{M}\p{N}_-])?$/u
-/** The names that we give. */
-const OUR_NAME = /^(?:products|retired|renaming)-/
-const assertName = (name: string, ...patterns: RegExp[]) => {
-  if (patterns.every((pattern) => pattern.test(name))) return
+const isSafeName = (name: string) => SAFE_NAME.test(name)
+const assertName = (name: string, ...rules: ((name: string) => boolean)[]) => {
+  if (rules.every((rule) => rule(name))) return
   throw new TerminalError("UnsafeName", `refusing to touch a database named ${JSON.stringify(name)}`)
 }
 
@@ -94,7 +94,7 @@ export function openNeon(config: NeonConfig) {
 
     create: (name: string) =>
       oneAtATime(async () => {
-        assertName(name, SAFE_NAME, OUR_NAME)
+        assertName(name, isSafeName, isOurName)
         const database = { name, owner_name: config.owner }
         await mutate({
           what: `create the database ${name}`,
@@ -107,8 +107,8 @@ export function openNeon(config: NeonConfig) {
     /** No session may be connected to the database. */
     rename: (from: string, to: string) =>
       oneAtATime(async () => {
-        assertName(from, SAFE_NAME)
-        assertName(to, SAFE_NAME, OUR_NAME)
+        assertName(from, isSafeName)
+        assertName(to, isSafeName, isOurName)
         const database = { name: to }
         await mutate({
           what: `rename the database ${from} to ${to}`,
@@ -121,7 +121,7 @@ export function openNeon(config: NeonConfig) {
     /** For ever: Neon has no undelete for a database. Dropping what is gone succeeds. */
     drop: (name: string) =>
       oneAtATime(async () => {
-        assertName(name, SAFE_NAME, OUR_NAME)
+        assertName(name, isSafeName, isOurName)
         await mutate({
           what: `drop the database ${name}`,
           send: send(() => client.deleteProjectBranchDatabase(projectId, branchId, name)),

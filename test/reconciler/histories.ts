@@ -1,8 +1,16 @@
 /** Random lives of a small fleet: files edited, systems disturbed, passes cut short. */
 import fc from "fast-check"
+import { ApprovalVerb, fromTags } from "../../reconciler/ledger.ts"
 import { secretName, type Tenant, type TenantId } from "../../reconciler/tenant.ts"
 import { type Course, type Files, planPass, readable, runPass, type Rules, RULES } from "./passes.ts"
-import { addForeignDatabase, emptyWorld, type SimulatedSecret, type SimulatedWorld } from "./simulation.ts"
+import {
+  addForeignDatabase,
+  allow,
+  emptyWorld,
+  tagSecret,
+  type SimulatedSecret,
+  type SimulatedWorld,
+} from "./simulation.ts"
 
 export const IDS = [1, 2, 3, 4, 5].map((n) => `${n}0000000-0000-4000-8000-00000000000${n}` as TenantId)
 /** Its file is always there, so that an empty folder is not what a history is about. */
@@ -24,6 +32,11 @@ export type Event =
   | { kind: "tags edited"; id: TenantId; tags: Record<string, string | undefined> }
   | { kind: "secret disabled"; id: TenantId }
   | { kind: "foreign database"; name: string; fleet: string | undefined }
+  | { kind: "suspended"; id: TenantId; is: boolean }
+  | { kind: "protected"; id: TenantId; is: boolean }
+  | { kind: "approve"; id: TenantId; verb: ApprovalVerb }
+  | { kind: "rotate"; id: TenantId }
+  | { kind: "database lost"; id: TenantId }
 
 export type Episode = { events: readonly Event[]; course: Course }
 
@@ -86,6 +99,20 @@ export const tampering: fc.Arbitrary<Event> = fc.oneof(
   }),
 )
 
+const suspended = fc.record({ kind: fc.constant("suspended"), id, is: fc.boolean() })
+const protect = fc.record({ kind: fc.constant("protected"), id, is: fc.boolean() })
+const rotate = fc.record({ kind: fc.constant("rotate"), id })
+const approve = fc.record({
+  kind: fc.constant("approve"),
+  id,
+  verb: fc.constantFrom(...ApprovalVerb.options),
+})
+
+/** What a person asks for, beyond names and files that come and go. */
+export const decision: fc.Arbitrary<Event> = fc.oneof(suspended, protect, rotate, approve)
+
+export const databaseLost: fc.Arbitrary<Event> = fc.record({ kind: fc.constant("database lost"), id })
+
 export const foreign: fc.Arbitrary<Event> = fc.record({
   kind: fc.constant("foreign database"),
   name: name.map((text) => `products-${text}`),
@@ -132,8 +159,9 @@ export function befall(life: Life, event: Event): void {
   const { world } = life
   const tenants = new Map(life.files.tenants.map((tenant) => [tenant.id, tenant]))
   const put = (tenant: TenantId, text: string) =>
-    tenants.set(tenant, { id: tenant, name: text, ...seedOf(tenant) })
+    tenants.set(tenant, { ...tenants.get(tenant), id: tenant, name: text, ...seedOf(tenant) })
   const secret = "id" in event ? world.secrets.get(secretName(event.id)) : undefined
+  const entry = "id" in event ? fromTags(secretName(event.id), secret?.tags) : undefined
   switch (event.kind) {
     case "declare": {
       const rival = tenants.values().find((tenant) => tenant.name === event.name)
@@ -183,6 +211,21 @@ export function befall(life: Life, event: Event): void {
       break
     case "secret disabled":
       if (secret) secret.enabled = false
+      break
+    case "suspended":
+    case "protected":
+      if (tenants.has(event.id)) tenants.set(event.id, { ...tenants.get(event.id)!, [event.kind]: event.is })
+      break
+    case "approve":
+      if (entry) allow(world, entry, event.verb)
+      break
+    case "rotate":
+      // As the command does: it refuses whoever is not served, or is in the middle of something.
+      if (entry?.state !== "active" || entry.transition) return
+      tagSecret(world, { ...entry, transition: "rotating" })
+      break
+    case "database lost":
+      for (const [each, { owner }] of world.databases) if (owner === event.id) world.databases.delete(each)
       break
     case "foreign database":
       if (!world.databases.has(event.name) && !isPromised(world, event.name)) {

@@ -70,6 +70,15 @@ test.for<[string, Observed["secrets"][number]["entry"]]>([
     expect(planned(desired(ada), { databases, secrets })).toEqual(["Ada: SecretTaken"])
 })
 
+test("a marker on a database that is not named as ours, without file and entry: an import is to be finished", () => {
+  const databases = [isAt("legacy_shop", ADA)]
+  expect(planned(desired(), { databases, secrets: [] })).toEqual(["legacy_shop: ImportUnfinished"])
+  // The same under a tenant's name is a tenant that the vault has lost.
+  expect(planned(desired(), { databases: [isAt("products-Ada", ADA)], secrets: [] })).toEqual([
+    "repair Ada: reserve",
+  ])
+})
+
 test("databases and secrets that carry no sign of this fleet are left alone, whatever they are called", () => {
   const databases = [
     isAt("products-Zed", null),

@@ -3,9 +3,23 @@ import { expect, test, vi } from "vitest"
 import type { Action, Change } from "../../reconciler/action.ts"
 import { diff } from "../../reconciler/plan.ts"
 import { restrain } from "../../reconciler/policy.ts"
+import { fromTags } from "../../reconciler/ledger.ts"
 import { secretName } from "../../reconciler/tenant.ts"
-import { begin, edit, type Episode, foreign, history, type Life, live, loss, tampering } from "./histories.ts"
-import { converge, desiredOf, observeLists, observeMarkers, type Rules, RULES } from "./passes.ts"
+import {
+  begin,
+  databaseLost,
+  decision,
+  edit,
+  type Episode,
+  foreign,
+  history,
+  type Life,
+  live,
+  loss,
+  tampering,
+} from "./histories.ts"
+import { converge, desiredOf, observeLists, observeMarkers, planPass, type Rules, RULES } from "./passes.ts"
+import { allow, type SimulatedWorld } from "./simulation.ts"
 import { blockedBy, faultsOf, faultsOfBlocked } from "./verdict.ts"
 
 /** Thousands of runs on a busy machine. */
@@ -25,8 +39,26 @@ const expectFinished = (episodes: readonly Episode[]) => {
   expect(passes).toBeLessThanOrEqual(3)
 }
 
+/** The same where somebody may have to wait for a name: whoever was served before is served meanwhile. */
+const expectFinishedOrWaiting = (episodes: readonly Episode[]): SimulatedWorld => {
+  const { world, files, passes } = finish(episodes)
+  const blocked = blockedBy(world, files)
+  const others = { ...files, tenants: files.tenants.filter(({ id }) => !blocked.has(id)), held: blocked }
+  expect(passes).toBeLessThanOrEqual(3)
+  expect(faultsOf(world, others)).toEqual([])
+  expect(faultsOfBlocked(world, blocked)).toEqual([])
+  return world
+}
+
 test("wherever passes are cut short, three more finish: every tenant has its own data, nothing is left over", () => {
   fc.assert(fc.property(history(edit), expectFinished), RUNS)
+})
+
+test("the same when tenants are suspended, protected, approved and given new credentials", () => {
+  fc.assert(
+    fc.property(history(edit, edit, decision), (episodes) => void expectFinishedOrWaiting(episodes)),
+    RUNS,
+  )
 })
 
 test("the same when secrets, or the vault with all of them, are lost", () => {
@@ -40,12 +72,7 @@ test("the same when entries are edited by hand", () => {
 test("a stranger's database keeps its name and its data; who wants that name waits, and is served meanwhile", () => {
   fc.assert(
     fc.property(history(edit, edit, foreign), (episodes) => {
-      const { world, files, passes } = finish(episodes)
-      const blocked = blockedBy(world, files)
-      const others = { ...files, tenants: files.tenants.filter(({ id }) => !blocked.has(id)), held: blocked }
-      expect(passes).toBeLessThanOrEqual(3)
-      expect(faultsOf(world, others)).toEqual([])
-      expect(faultsOfBlocked(world, blocked)).toEqual([])
+      const world = expectFinishedOrWaiting(episodes)
       for (const { owner, schema } of world.databases.values())
         expect(owner === "foreign").toBe(schema === "theirs")
     }),
@@ -53,8 +80,24 @@ test("a stranger's database keeps its name and its data; who wants that name wai
   )
 })
 
+test("a database that is gone is not made again before a person says so, and then it is", () => {
+  fc.assert(
+    fc.property(history(edit, edit, databaseLost), (episodes) => {
+      const { world, files } = finish(episodes)
+      for (const { tenant, reason, approve } of planPass(world, files).stalls) {
+        expect(["DatabaseMissing", "MarkerMismatch"]).toContain(reason)
+        expect(world.databases.values().some(({ owner }) => owner === tenant)).toBe(false)
+        allow(world, fromTags(secretName(tenant), world.secrets.get(secretName(tenant))?.tags)!, approve!)
+      }
+      expect(converge(world, files)).toBeLessThanOrEqual(3)
+      expect(faultsOf(world, files)).toEqual([])
+    }),
+    RUNS,
+  )
+})
+
 test("the order of what is listed and declared does not change the plan", () => {
-  const any = history(edit, edit, loss, tampering, foreign)
+  const any = history(edit, edit, decision, loss, tampering, foreign)
   fc.assert(
     fc.property(any, fc.infiniteStream(fc.double({ min: 0, max: 1 })), (episodes, chance) => {
       const shuffled = <T>(list: readonly T[]) =>

@@ -1,6 +1,6 @@
 /** The systems as values: what Neon, Postgres and the vault would be after each action, and what would refuse it. */
 import { TerminalError, TransientError } from "../../reconciler/errors.ts"
-import { type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
+import { type ApprovalVerb, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
 import type { Action, Change } from "../../reconciler/action.ts"
 import {
   loginRole,
@@ -46,6 +46,8 @@ export type SimulatedWorld = {
   known: Set<number>
   /** When a tenant's data was last within reach of its users. */
   lastServed: Map<TenantId, number>
+  /** Whose removal, or whose empty database, a person has allowed. */
+  approved: Set<string>
   /** The newest schema. */
   version: string
   now: number
@@ -63,6 +65,7 @@ export const emptyWorld = (): SimulatedWorld => ({
   deletedSecrets: new Map(),
   known: new Set(),
   lastServed: new Map(),
+  approved: new Set(),
   version: "0001:aa",
   now: Date.parse("2027-01-01T00:00:00Z"),
   gracePeriod: 30 * 86_400_000,
@@ -206,7 +209,8 @@ function drop(world: SimulatedWorld, name: string, tenant: TenantId): void {
   if (found?.marker?.fleet !== FLEET || found.marker.tenant !== tenant)
     throw new TerminalError("MarkerMissing", name)
   const retiredAt = world.secrets.get(secretName(tenant))?.tags["retired-at"] ?? ""
-  for (const since of [Date.parse(retiredAt), world.lastServed.get(tenant) ?? 0]) {
+  const isAllowed = world.approved.has(`purge ${tenant}`)
+  for (const since of isAllowed ? [] : [Date.parse(retiredAt), world.lastServed.get(tenant) ?? 0]) {
     const age = world.now - since
     if (!(age >= world.gracePeriod)) world.harm.push(`${name} was dropped after ${age} ms`)
   }
@@ -231,7 +235,13 @@ function setSecret(
   world.secrets.set(name, { enabled, tags: toTags(entry), value, changedAt: world.now })
 }
 
-function tagSecret(world: SimulatedWorld, entry: LedgerEntry): void {
+/** A person's decision, good for an hour. */
+export function allow(world: SimulatedWorld, entry: LedgerEntry, verb: ApprovalVerb): void {
+  world.approved.add(`${verb} ${entry.id}`)
+  tagSecret(world, { ...entry, approval: { verb, until: new Date(world.now + 3_600_000).toISOString() } })
+}
+
+export function tagSecret(world: SimulatedWorld, entry: LedgerEntry): void {
   const found = world.secrets.get(secretName(entry.id))
   if (!found) throw new TerminalError("VaultRejected", "404 SecretNotFound")
   touch(world, entry.id, found, "tagged")

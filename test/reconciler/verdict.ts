@@ -5,6 +5,7 @@ import { diff } from "../../reconciler/plan.ts"
 import {
   databaseName,
   loginRole,
+  otherSlot,
   retiredDatabaseName,
   secretName,
   type TenantId,
@@ -13,11 +14,15 @@ import { desiredOf, type Files, observeLists, observeMarkers } from "./passes.ts
 import { CELL, FLEET, served, type SimulatedWorld } from "./simulation.ts"
 
 /**
- * Tenants whose wanted name is not to be had: a stranger's database has it, or a tenant's that is itself in that
- * position.
+ * Tenants whose wanted name is not to be had: a stranger's database has it, or that of a tenant who is protected from
+ * removal, or a tenant's that is itself in that position.
  */
 export function blockedBy(world: SimulatedWorld, { tenants }: Files): Set<TenantId> {
-  const blocked = new Set<TenantId | string>(["foreign"])
+  const declared = new Set<string>(tenants.map(({ id }) => id))
+  const keepers = [...world.secrets.keys()]
+    .map((name) => name.slice("tenant-".length) as TenantId)
+    .filter((id) => !declared.has(id) && entryOf(world, id)?.protected)
+  const blocked = new Set<string>(["foreign", ...keepers])
   for (let size = 0; size !== blocked.size;) {
     size = blocked.size
     for (const { id, name } of tenants) {
@@ -25,7 +30,7 @@ export function blockedBy(world: SimulatedWorld, { tenants }: Files): Set<Tenant
       if (holders.some((holder) => holder !== id && blocked.has(holder))) blocked.add(id)
     }
   }
-  blocked.delete("foreign")
+  for (const holder of ["foreign", ...keepers]) blocked.delete(holder)
   return blocked as Set<TenantId>
 }
 
@@ -53,7 +58,7 @@ export function faultsOf(world: SimulatedWorld, files: Files): string[] {
   return [
     ...world.harm,
     ...files.tenants.flatMap((tenant) => faultsOfServed(world, tenant)),
-    ...[...ownersOf(world)].filter((id) => !desired.has(id)).flatMap((id) => faultsOfRetired(world, id)),
+    ...[...ownersOf(world)].filter((id) => !desired.has(id)).flatMap((id) => faultsOfAbsent(world, id)),
     ...leftovers(world, desired),
     ...restless(world, files),
   ]
@@ -73,7 +78,9 @@ const isOpen = (world: SimulatedWorld, id: TenantId, slot: "a" | "b") =>
   world.roles.get(loginRole(id, slot))?.login ?? false
 
 function faultsOfServed(world: SimulatedWorld, tenant: Files["tenants"][number]): string[] {
-  const { id, name, seed } = tenant
+  const { id, name, seed, suspended } = tenant
+  const entry = entryOf(world, id)
+  const slot = entry?.slot ?? "a"
   const database = world.databases.get(databaseName(name))
   if (database?.owner !== id) return [`${name}: its database is ${database?.owner ?? "away"}`]
   const expected: LedgerEntry = {
@@ -82,16 +89,20 @@ function faultsOfServed(world: SimulatedWorld, tenant: Files["tenants"][number])
     name,
     cell: CELL,
     database: databaseName(name),
-    state: "active",
+    state: suspended ? "suspended" : "active",
     schema: world.version,
-    slot: "a",
+    slot,
+    ...(tenant.protected ? { protected: true } : {}),
+    // One that nothing has used stays until it is overwritten; it expires.
+    approval: entry?.approval,
   }
   const faults = {
-    "is not served": served(world, id) !== database,
-    "has a second login open": isOpen(world, id, "b"),
+    "is not served": !suspended && served(world, id) !== database,
+    "is served though suspended": suspended && (served(world, id) !== undefined || isOpen(world, id, slot)),
+    "has a second login open": isOpen(world, id, otherSlot(slot)),
     "has an old schema": database.schema !== world.version,
     "has not its seed": seed !== undefined && !database.seeds.includes(seed),
-    [`has the entry ${JSON.stringify(entryOf(world, id))}`]: !isDeepStrictEqual(
+    [`has the entry ${JSON.stringify(entry)}`]: !isDeepStrictEqual(
       toTags(expected),
       world.secrets.get(secretName(id))?.tags,
     ),
@@ -99,8 +110,15 @@ function faultsOfServed(world: SimulatedWorld, tenant: Files["tenants"][number])
   return linesOf(name, faults)
 }
 
-function faultsOfRetired(world: SimulatedWorld, id: TenantId): string[] {
+/** Whoever has no file is retired, unless the ledger protects them and nobody has allowed it. */
+function faultsOfAbsent(world: SimulatedWorld, id: TenantId): string[] {
   const entry = entryOf(world, id)
+  if (entry?.protected && entry.state !== "retired") {
+    const isAllowed = entry.approval && Date.parse(entry.approval.until) > world.now
+    return isAllowed && entry.approval?.verb === "retire"
+      ? [`${id} is not retired though a person allowed it`]
+      : []
+  }
   const faults = {
     "is not on its shelf": world.databases.get(retiredDatabaseName(id))?.owner !== id,
     "may log in": isOpen(world, id, "a") || isOpen(world, id, "b"),
@@ -110,10 +128,11 @@ function faultsOfRetired(world: SimulatedWorld, id: TenantId): string[] {
   return linesOf(id, faults)
 }
 
-/** What belongs to nobody any more, and whoever has more than one database. */
+/** What belongs to nobody any more, and whoever has more than one database. What is protected waits for a person. */
 function leftovers(world: SimulatedWorld, desired: ReadonlySet<TenantId>): string[] {
   const owners = ownersOf(world)
-  const isKnown = (id: string) => desired.has(id as TenantId) || owners.has(id as TenantId)
+  const isKnown = (id: string) =>
+    desired.has(id as TenantId) || owners.has(id as TenantId) || entryOf(world, id as TenantId)?.protected
   const owned = [...world.databases.values()]
     .map(({ owner }) => owner)
     .filter((owner) => owner !== "foreign" && owner !== "nobody")
@@ -136,7 +155,9 @@ function restless(world: SimulatedWorld, files: Files): string[] {
   return [observeLists(world), observeMarkers(world)].flatMap((observed) => {
     const { changes, stalls } = diff(desiredOf(world, files), observed, world.now)
     return [
-      ...changes.map(({ kind, name }) => `still to do: ${kind} ${name}`),
+      ...changes
+        .filter(({ isProtected, isApproved }) => !isProtected || isApproved)
+        .map(({ kind, name }) => `still to do: ${kind} ${name}`),
       ...stalls.map(({ reason, name }) => `stalled: ${name} ${reason}`),
     ]
   })
