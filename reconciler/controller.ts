@@ -109,8 +109,10 @@ function update(
 ): void {
   const findings = { fleet: fleet.fleet, tenants: read.tenants, held: read.held, observed, plan, errors }
   status.tenants = statusOf(findings, status.tenants, Date.now())
-  status.problems = read.problems.map(formatProblem)
-  status.version = migrations.version
+  const faults = migrations.fault ? [migrations.fault.message] : []
+  status.problems = [...read.problems.map(formatProblem), ...faults]
+  if (migrations.fault) delete status.version
+  else status.version = migrations.version
 }
 
 /** Wakes the loop when a file that a pass reads has changed. */

@@ -149,7 +149,8 @@ async function undoTenant(
 
 type Goal = { number: string; version: string }
 
-function goalOf({ steps, version }: Migrations, to: string | undefined): Goal {
+function goalOf({ steps, version, fault }: Migrations, to: string | undefined): Goal {
+  if (fault) throw fault
   if (to === undefined) return { number: steps.at(-1)?.name.slice(0, 4) ?? "0000", version }
   const upTo = steps.filter(({ name }) => name.slice(0, 4) <= to)
   const isKnown = to === "0000" || upTo.at(-1)?.name.startsWith(to)

@@ -1,5 +1,6 @@
 /** The schema that every tenant's database has: numbered SQL files, and the seeds beside them. */
 import { createHash } from "node:crypto"
+import { existsSync } from "node:fs"
 import { readdir, readFile } from "node:fs/promises"
 import path from "node:path"
 import { TerminalError } from "./errors.ts"
@@ -34,6 +35,8 @@ export type Migrations = {
   version: string
   /** SQL by the seed's name. */
   seeds: ReadonlyMap<string, string>
+  /** Why the steps cannot be trusted; undefined where they can. */
+  fault?: TerminalError
 }
 
 const FILE = /^(\d{4})_[a-z0-9][a-z0-9_-]*\.sql$/
@@ -69,6 +72,24 @@ export async function readMigrations(directory: string): Promise<Migrations> {
   }
   if (problems.length > 0) throw new TerminalError("BadMigration", problems.join("\n"))
   return { steps, version: versionOf(steps), seeds: await readSeeds(path.join(directory, "seeds")) }
+}
+
+/**
+ * The same for who has other things to do than to migrate: what is wrong with a file is in `fault`, there are no steps,
+ * and no database is at their version. Throws TerminalError where the folder cannot be read.
+ */
+export async function readMigrationsOrFault(directory: string): Promise<Migrations> {
+  try {
+    return await readMigrations(directory)
+  } catch (error) {
+    if (!(error instanceof TerminalError) || !existsSync(directory)) throw error
+    return {
+      steps: [],
+      version: "faulty",
+      seeds: await readSeeds(path.join(directory, "seeds")),
+      fault: error,
+    }
+  }
 }
 
 function clashes(files: readonly string[]): { name: string; message: string }[] {

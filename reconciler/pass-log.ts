@@ -5,7 +5,10 @@ import type { Review } from "./reconcile.ts"
 import type { TenantId } from "./tenant.ts"
 import { formatProblem } from "./yaml-file.ts"
 
-export type PassLog = { planned: (review: Pick<Review, "read" | "plan">) => void; progress: Progress }
+export type PassLog = {
+  planned: (review: Pick<Review, "read" | "migrations" | "plan">) => void
+  progress: Progress
+}
 
 export function createPassLog(log: Logger): PassLog {
   let told = new Set<string>()
@@ -13,7 +16,7 @@ export function createPassLog(log: Logger): PassLog {
   const failing = new Map<TenantId, string>()
   let lastPlan = ""
   return {
-    planned({ read, plan }) {
+    planned({ read, migrations: { fault }, plan }) {
       const telling = new Set<string>()
       const once = (level: "info" | "warn" | "error", message: string, fields: object) => {
         const line = `${message} ${JSON.stringify(fields)}`
@@ -23,6 +26,7 @@ export function createPassLog(log: Logger): PassLog {
       for (const problem of read.problems) {
         once("error", "file refused", { ...problem, problem: formatProblem(problem) })
       }
+      if (fault) once("error", "migrations refused", { reason: fault.reason, error: fault.message })
       for (const { tenant, name, reason, message, approve } of plan.stalls) {
         once("error", "tenant stalled", { tenant, tenantName: name, reason, error: message, approve })
       }

@@ -61,7 +61,7 @@ export function planDocument({ read, fleet, migrations, observed, plan }: Review
       ...why,
     })),
     stalls: [...plan.stalls],
-    problems: read.problems.map(formatProblem),
+    problems: [...read.problems.map(formatProblem), ...(migrations.fault ? [migrations.fault.message] : [])],
     unmanaged: plan.unmanaged,
     basis: Object.fromEntries(basis.map(([name, value]) => [name, digest(value)])),
   }

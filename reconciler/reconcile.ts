@@ -12,12 +12,12 @@ import { readTenants, type ReadTenants } from "./desired.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { type Fleet, readFleet, rolloutPolicy, stepLimits } from "./fleet.ts"
 import { entriesOf } from "./ledger.ts"
-import { type Migrations, readMigrations } from "./migrations.ts"
+import { type Migrations, readMigrationsOrFault } from "./migrations.ts"
 import { observe, observeMarkers, proveAbsent } from "./observed.ts"
 import { type Desired, type Diff, diff, type Observed, unexplained } from "./plan.ts"
 import { type Plan, restrain } from "./policy.ts"
 import { acquireLease } from "./providers/lease.ts"
-import { remember, takeTurns } from "./rollout.ts"
+import { remember, takeTurns, withoutMigrations } from "./rollout.ts"
 import type { FleetId } from "./tenant.ts"
 import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
@@ -49,7 +49,7 @@ export async function review(sources: Sources, world: World): Promise<Review> {
 async function look(sources: Sources, world: World): Promise<Review> {
   const [fleet, migrations] = await Promise.all([
     readFleet(sources.fleetFile),
-    readMigrations(sources.migrationsDir),
+    readMigrationsOrFault(sources.migrationsDir),
   ])
   const read = await readTenants(sources.tenantsDir, new Set(migrations.seeds.keys()))
   const desired: Desired = {
@@ -64,7 +64,8 @@ async function look(sources: Sources, world: World): Promise<Review> {
   const listed = await observe(world)
   const entries = entriesOf(listed.secrets, fleet.fleet)
   const inTurn = (whole: Diff) => {
-    const { version } = migrations
+    const { version, fault } = migrations
+    if (fault) return withoutMigrations(whole, fault)
     return takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
   }
   const turn = inTurn(diff(desired, listed, now))

@@ -26,13 +26,14 @@ const remedy = (tenant: string, verb: string | undefined) =>
   verb ? `; to allow it once: npx tenantry approve ${tenant} ${verb}` : ""
 
 /** One line per change, removals first, then what waits for a person and why. */
-export function renderPlan({ read, plan }: Pick<Review, "read" | "plan">): string {
+export function renderPlan({ read, migrations, plan }: Pick<Review, "read" | "migrations" | "plan">): string {
   const removalsFirst = plan.changes.toSorted(
     (a, b) => Number(SIGN[b.kind] === "-") - Number(SIGN[a.kind] === "-"),
   )
   const { databases, secrets } = plan.unmanaged
   return [
     ...read.problems.map((problem) => `! ${formatProblem(problem)}`),
+    ...(migrations.fault ? [`! ${migrations.fault.message}`] : []),
     ...removalsFirst.map(describe),
     ...plan.withheld.map(
       ({ change, reason, message, approve }) =>

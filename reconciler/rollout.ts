@@ -148,6 +148,22 @@ export function takeTurns<D extends { changes: readonly Change[] }>(
   return { diff: { ...diff, changes }, waiting: rollout.waiting, retryAt: rollout.retryAt }
 }
 
+/** While a migration's file is faulty nobody is migrated, and so nobody is made; all other changes go on. */
+export function withoutMigrations<D extends { changes: readonly Change[] }>(
+  diff: D,
+  { reason, message }: { reason: string; message: string },
+): { diff: D; waiting: Waiting[]; retryAt: undefined } {
+  const needs = ({ actions }: Change) => actions.some(({ kind }) => kind === "migrate")
+  const waiting = diff.changes
+    .filter(needs)
+    .map((change) => ({ change, reason, message, isStalled: change.kind !== "migrate" }))
+  return {
+    diff: { ...diff, changes: diff.changes.filter((change) => !needs(change)) },
+    waiting,
+    retryAt: undefined,
+  }
+}
+
 /** What is known of failures after a pass that tried to bring tenants to `version`. `now`: milliseconds since 1970. */
 export function remember(
   failures: Failures,

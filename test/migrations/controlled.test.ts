@@ -1,6 +1,7 @@
 /** The reconciler rolls migrations out by itself: canary first, in waves, no further once too many have failed. */
 import { stringify } from "yaml"
-import { writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
+import path from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { readConfig } from "../../reconciler/config.ts"
 import { control, type FleetStatus } from "../../reconciler/controller.ts"
@@ -116,4 +117,29 @@ test("a new tenant gets every step at its creation, whatever the rollout does", 
   await fleet.declare({ id: "90000000-0000-4000-8000-000000000000", name: "Zoe" })
   await eventually("Zoe is served", () => expect(seen()["Zoe"]).toBe("Ready 0006 Served"))
   expect(seen()["Bob"]).toBe("Reconciling 0005 RolloutWaits")
+})
+
+test("while a migration's file is faulty nobody is made or migrated, and everything else goes on", async () => {
+  const ZOE = "90000000-0000-4000-8000-000000000000"
+  const YAN = "a0000000-0000-4000-8000-000000000000"
+  await fleet.sql("products-Ada", "drop table d")
+  world.failures = new Map()
+  await becomes({ ...all("Ready 0006 Served"), Zoe: "Ready 0006 Served" })
+
+  await fleet.addMigration("0006_e.sql", "create table e ();")
+  const fault = /0006_e\.sql: has the same number as 0006_d\.sql/
+  await fleet.declare({ id: YAN, name: "Yan" })
+  await fleet.declare({ id: ZOE, name: "Zola", suspended: true })
+  await eventually("Zoe is Zola and suspended, and Yan waits", () => {
+    expect(seen()["Zola"]).toMatch(/^(?:Ready|Reconciling) 0006 /)
+    expect(seen()["Yan"]).toBe("Stalled undefined BadMigration")
+    expect(status.tenants.find(({ name }) => name === "Zola")?.state).toBe("suspended")
+  })
+  expect(status.problems.join()).toMatch(fault)
+  expect(status.lastError).toBeUndefined()
+  expect(
+    (await fleet.sql("postgres", "select from pg_database where datname = 'products-Zola'")).length,
+  ).toBe(1)
+  await rm(path.join(fleet.migrationsDir, "0006_e.sql"))
+  await becomes({ ...all("Ready 0006 Served"), Yan: "Ready 0006 Served", Zola: "Ready 0006 Suspended" })
 })

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import type { FleetStatus } from "../../reconciler/controller.ts"
-import { TransientError } from "../../reconciler/errors.ts"
+import { TerminalError, TransientError } from "../../reconciler/errors.ts"
 import { renderOutcome, renderPlan, renderStatus } from "../../reconciler/render.ts"
 import { ADA, BOB, change, CLEO, NOW } from "./samples.ts"
 
@@ -10,6 +10,7 @@ const review = {
     held: new Set<never>(),
     problems: [{ file: "tenants/x.yaml", line: 3, key: "name", message: "is missing" }],
   },
+  migrations: { fault: new TerminalError("BadMigration", "migrations/0006_x.sql:1: holds no statement") },
   plan: {
     changes: [
       change(
@@ -32,6 +33,7 @@ const review = {
 test("a plan shows faults first, then removals, then the rest, then what waits and why, and counts them", () => {
   expect(renderPlan(review).split("\n")).toEqual([
     "! tenants/x.yaml:3: name: is missing",
+    "! migrations/0006_x.sql:1: holds no statement",
     "- retire Bob (close)",
     "+ create Ada (create > drop-roles)",
     "! withheld: purge Cleo: DeletionForbidden: bring it back",
