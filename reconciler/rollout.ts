@@ -148,17 +148,18 @@ export function takeTurns<D extends { changes: readonly Change[] }>(
   return { diff: { ...diff, changes }, waiting: rollout.waiting, retryAt: rollout.retryAt }
 }
 
+const needsMigrations = ({ actions }: Change) => actions.some(({ kind }) => kind === "migrate")
+
 /** While a migration's file is faulty nobody is migrated, and so nobody is made; all other changes go on. */
 export function withoutMigrations<D extends { changes: readonly Change[] }>(
   diff: D,
   { reason, message }: { reason: string; message: string },
 ): { diff: D; waiting: Waiting[]; retryAt: undefined } {
-  const needs = ({ actions }: Change) => actions.some(({ kind }) => kind === "migrate")
   const waiting = diff.changes
-    .filter(needs)
+    .filter(needsMigrations)
     .map((change) => ({ change, reason, message, isStalled: change.kind !== "migrate" }))
   return {
-    diff: { ...diff, changes: diff.changes.filter((change) => !needs(change)) },
+    diff: { ...diff, changes: diff.changes.filter((change) => !needsMigrations(change)) },
     waiting,
     retryAt: undefined,
   }
