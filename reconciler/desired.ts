@@ -1,9 +1,9 @@
 /** Reads tenants/: files in, tenants out, and for every file that is no tenant one line that says why. */
-import { readdir } from "node:fs/promises"
-import path from "node:path"
-import { TerminalError } from "./errors.ts"
+import { createHash } from "node:crypto"
+import { statSync } from "node:fs"
 import { nameKey, Tenant, TenantId } from "./tenant.ts"
-import { type Problem, readYamlFile, type YamlFile } from "./yaml-file.ts"
+import { type Listed, readFolder } from "./tenants-folder.ts"
+import { faulty, parseYamlFile, type Problem, readText, type YamlFile } from "./yaml-file.ts"
 
 export type ReadTenants = {
   tenants: readonly (Tenant & { file: string })[]
@@ -12,33 +12,44 @@ export type ReadTenants = {
   held: ReadonlySet<TenantId>
 }
 
+type Remembered = { stamp: string | undefined; digest: string; read: YamlFile<Tenant> }
+
+/** What the last read made of each file, by its path, so that the next one parses only what changed. */
+export type FileMemory = { files: ReadonlyMap<string, Remembered> }
+export const createFileMemory = (): FileMemory => ({ files: new Map() })
+
 /**
- * Reads every .yaml and .yml file below `directory`, but for hidden files and folders. Throws only where the folder itself cannot be read: a folder
- * that is away is not an empty one.
+ * Reads every file that declares a tenant, see tenants-folder.ts. With `seeds` a file that names another seed is faulty. `memory` holds
+ * no more than the files of the last read. Throws only where the folder itself cannot be read.
  */
-export async function readTenants(directory: string, seeds?: ReadonlySet<string>): Promise<ReadTenants> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(
-    (error: unknown) => {
-      const { code } = error as NodeJS.ErrnoException
-      throw new TerminalError(
-        "NoTenantsFolder",
-        `the tenants folder ${directory} cannot be read (${code}): check TENANTS_DIR`,
-      )
-    },
-  )
-  const files = entries
-    .filter((entry) => /\.ya?ml$/.test(entry.name))
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .filter(
-      (file) =>
-        !path
-          .relative(directory, file)
-          .split(path.sep)
-          .some((part) => part.startsWith(".")),
-    )
-    .toSorted()
-  const read = await Promise.all(files.map((file) => readYamlFile(file, Tenant)))
-  return refuseClashes(seeds ? read.map((file) => refuseUnknownSeed(file, seeds)) : read)
+export async function readTenants(
+  directory: string,
+  seeds?: ReadonlySet<string>,
+  memory: FileMemory = createFileMemory(),
+): Promise<ReadTenants> {
+  const found = await readFolder(directory, (listed) => readOne(listed, memory.files.get(listed.file)))
+  memory.files = new Map(found.map((remembered) => [remembered.read.file, remembered]))
+  const files = found.map(({ read }) => read)
+  return refuseClashes(seeds ? files.map((file) => refuseUnknownSeed(file, seeds)) : files)
+}
+
+/** A file that changed within the clock's coarseness can change again unseen; milliseconds. */
+const COARSE = 2000
+
+function readOne({ file, real }: Listed, last: Remembered | undefined): Remembered {
+  const stamp = stampOf(real)
+  if (last && stamp !== undefined && stamp === last.stamp) return last
+  const text = readText(real)
+  if (typeof text !== "string") return { stamp: undefined, digest: "", read: faulty(file, text.fault) }
+  const digest = createHash("sha256").update(text).digest("base64")
+  return { stamp, digest, read: last?.digest === digest ? last.read : parseYamlFile(file, text, Tenant) }
+}
+
+/** What changes whenever the file does; undefined where that is not sure. */
+function stampOf(real: string): string | undefined {
+  const stat = statSync(real, { bigint: true, throwIfNoEntry: false })
+  if (!stat || Date.now() - Number(stat.ctimeMs) < COARSE) return undefined
+  return `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`
 }
 
 /** A seed that is not there would leave a tenant half made. */
@@ -49,11 +60,12 @@ function refuseUnknownSeed(file: YamlFile<Tenant>, seeds: ReadonlySet<string>): 
   return {
     ...file,
     value: undefined,
-    problems: [{ file: file.file, line: file.lineOf("seed"), key: "seed", message }],
+    problems: [{ file: file.file, line: lineOf(file, "seed"), key: "seed", message }],
   }
 }
 
-const idOf = ({ raw }: YamlFile<Tenant>) => TenantId.safeParse((raw as { id?: unknown } | undefined)?.id).data
+const idOf = ({ value, raw }: YamlFile<Tenant>) => value?.id ?? TenantId.safeParse(raw?.["id"]).data
+const lineOf = ({ lines }: YamlFile<Tenant>, key: string) => lines.get(key) ?? 1
 
 /** Two files with one id: neither is believed. Two with one name: neither gets it. */
 function refuseClashes(files: readonly YamlFile<Tenant>[]): ReadTenants {
@@ -64,9 +76,9 @@ function refuseClashes(files: readonly YamlFile<Tenant>[]): ReadTenants {
       of,
     )
     for (const group of groups.values()) {
-      for (const { file, lineOf } of group.length > 1 ? group : []) {
-        const others = group.filter((other) => other.file !== file).map((other) => other.file)
-        problems.push({ file, line: lineOf(key), key, message: `is also in ${others.join(", ")}; ${remedy}` })
+      for (const each of group.length > 1 ? group : []) {
+        const message = `is also in ${few(group.filter((other) => other !== each))}; ${remedy}`
+        problems.push({ file: each.file, line: lineOf(each, key), key, message })
       }
     }
   }
@@ -76,10 +88,16 @@ function refuseClashes(files: readonly YamlFile<Tenant>[]): ReadTenants {
     ({ value }) => value && nameKey(value.name),
     "upper and lower case do not count, so choose another name",
   )
-  const faulty = new Set(problems.map(({ file }) => file))
+  const refused = new Set(problems.map(({ file }) => file))
   return {
-    tenants: files.flatMap(({ file, value }) => (value && !faulty.has(file) ? [{ ...value, file }] : [])),
+    tenants: files.flatMap(({ file, value }) => (value && !refused.has(file) ? [{ ...value, file }] : [])),
     problems,
-    held: new Set(files.filter(({ file }) => faulty.has(file)).flatMap((file) => idOf(file) ?? [])),
+    held: new Set(files.filter(({ file }) => refused.has(file)).flatMap((file) => idOf(file) ?? [])),
   }
 }
+
+const few = (files: readonly YamlFile<Tenant>[]): string =>
+  files
+    .slice(0, 3)
+    .map(({ file }) => file)
+    .join(", ") + (files.length > 3 ? ` and ${files.length - 3} more files` : "")

@@ -81,7 +81,7 @@ export const rolloutPolicy = ({ rollout = {} }: Pick<Fleet, "rollout">): Rollout
 
 /** Throws TerminalError with one line per fault. */
 export async function readFleet(file: string): Promise<Fleet> {
-  const { value, problems } = await readYamlFile(file, Fleet)
+  const { value, problems } = readYamlFile(file, Fleet)
   if (value) return value
   throw new TerminalError("BadFleet", problems.map(formatProblem).join("\n"))
 }

@@ -3,8 +3,8 @@
  *
  *     readTenants -> observe -> diff -> take turns -> restrain -> (lease) -> apply -> outcomes
  *
- * It remembers nothing but which databases it has found to be strangers', and whose migration failed lately: what it
- * does follows from the files and from what Neon and the vault list. A pass in which nothing changed costs those lists
+ * It remembers nothing but which databases it has found to be strangers', whose migration failed lately, and what it has
+ * parsed: what it does follows from the files and from what Neon and the vault list. A pass in which nothing changed costs those lists
  * and no more.
  */
 import { apply, type Outcome, type Progress } from "./apply.ts"
@@ -51,7 +51,7 @@ async function look(sources: Sources, world: World): Promise<Review> {
     readFleet(sources.fleetFile),
     readMigrationsOrFault(sources.migrationsDir),
   ])
-  const read = await readTenants(sources.tenantsDir, new Set(migrations.seeds.keys()))
+  const read = await readTenants(sources.tenantsDir, new Set(migrations.seeds.keys()), world.files)
   const desired: Desired = {
     fleet: fleet.fleet,
     cell: world.cell,

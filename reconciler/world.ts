@@ -1,5 +1,6 @@
 /** The systems that a pass looks at and changes, made from the configuration. */
 import type { Config } from "./config.ts"
+import { createFileMemory, type FileMemory } from "./desired.ts"
 import { type Neon, openNeon } from "./providers/neon.ts"
 import { createSemaphore, type Semaphore } from "./providers/pacing.ts"
 import { withDatabase } from "./providers/postgres.ts"
@@ -15,6 +16,8 @@ export type World = {
   drain: number
   /** How this cell is named in the ledger. */
   cell: string
+  /** What the last read made of the tenants' files. */
+  files: FileMemory
   /** Databases named as ours whose markers were read and said otherwise, so that they wake nobody at each pass. */
   strangers: ReadonlySet<string>
   /** Tenants whose migration failed lately, so that they are tried again after a while and not at each pass. */
@@ -27,6 +30,7 @@ export const openWorld = (config: Config): World => ({
   sql: createSemaphore(config.sqlConcurrency),
   drain: config.drain,
   cell: config.neon.projectId,
+  files: createFileMemory(),
   strangers: new Set(),
   failures: new Map(),
 })

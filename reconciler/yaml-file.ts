@@ -1,5 +1,5 @@
 /** One YAML file against one schema, and for each fault the line, the key and the remedy. */
-import { readFile } from "node:fs/promises"
+import { readFileSync, statSync } from "node:fs"
 import { isMap, LineCounter, parseDocument, type Document, type YAMLParseError } from "yaml"
 import { z } from "zod"
 
@@ -15,51 +15,69 @@ export type YamlFile<T> = {
   /** undefined where there are problems. */
   value: T | undefined
   problems: Problem[]
-  /** What the file holds, valid or not. */
-  raw: unknown
-  /** The line where a top-level key stands; 1 where it is missing. */
-  lineOf: (key: string) => number
+  /** What the file holds, valid or not; undefined where that is no map. */
+  raw: Record<string, unknown> | undefined
+  /** The line of each key at the top, counted from 1. */
+  lines: ReadonlyMap<string, number>
 }
 
+/** Bytes. What people write by hand is far smaller, and what is read is kept in memory. */
+const MAX_SIZE = 65_536
+
 /** Reads and validates `file`; never throws for what the file holds or for a file that is away. */
-export async function readYamlFile<T>(
-  file: string,
-  schema: z.ZodObject & z.ZodType<T>,
-): Promise<YamlFile<T>> {
-  const failed = (line: number, message: string, raw?: unknown): YamlFile<T> => ({
-    file,
-    value: undefined,
-    problems: [{ file, line, key: "", message }],
-    raw,
-    lineOf: () => 1,
-  })
-  let text: string
+export function readYamlFile<T>(file: string, schema: z.ZodObject & z.ZodType<T>): YamlFile<T> {
+  const text = readText(file)
+  return typeof text === "string" ? parseYamlFile(file, text, schema) : faulty(file, text.fault)
+}
+
+/** The text of `file`, or why it cannot be had. */
+export function readText(file: string): string | { fault: string } {
   try {
-    text = await readFile(file, "utf8")
+    if (statSync(file).size > MAX_SIZE)
+      return { fault: `is larger than ${MAX_SIZE / 1024} KiB: it should hold a few lines` }
+    return readFileSync(file, "utf8")
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown error"
-    return failed(1, `cannot be read (${code}): check that it exists and its permissions`)
+    return { fault: `cannot be read (${code}): check that it exists and its permissions` }
   }
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+}
+
+/** A file of which nothing is known but its fault. */
+export const faulty = <T>(file: string, message: string, line = 1): YamlFile<T> => ({
+  file,
+  value: undefined,
+  problems: [{ file, line, key: "", message }],
+  raw: undefined,
+  lines: new Map(),
+})
+
+/** Validates `text` as the content of `file`; never throws for what it holds. */
+export function parseYamlFile<T>(
+  file: string,
+  text: string,
+  schema: z.ZodObject & z.ZodType<T>,
+): YamlFile<T> {
+  const counter = new LineCounter()
+  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
   const keys = Object.keys(schema.shape)
   const broken = document.errors[0]
-  if (broken) return failed(Math.max(1, lines.linePos(broken.pos[0]).line), explain(broken, text))
+  if (broken) return faulty(file, explain(broken, text), Math.max(1, counter.linePos(broken.pos[0]).line))
   if (!isMap(document.contents))
-    return failed(1, `must hold keys (${keys.join(", ")}), one a line, such as "${keys[0]}: …"`)
-  let raw: unknown
+    return faulty(file, `must hold keys (${keys.join(", ")}), one a line, such as "${keys[0]}: …"`)
+  let raw: Record<string, unknown>
   try {
-    raw = document.toJS({ maxAliasCount: 10 })
+    raw = document.toJS({ maxAliasCount: 10 }) as Record<string, unknown>
   } catch (error) {
-    return failed(1, `is not valid YAML: ${(error as Error).message.replaceAll(/\s+/g, " ")}`)
+    return faulty(file, `is not valid YAML: ${(error as Error).message.replaceAll(/\s+/g, " ")}`)
   }
-  const lineOf = (key: string) => Math.max(1, lines.linePos(offsetOf(document, key)).line)
+  const lineOf = (key: string) => Math.max(1, counter.linePos(offsetOf(document, key)).line)
+  const lines = new Map(Object.keys(raw).map((key) => [key, lineOf(key)]))
   const result = schema.safeParse(raw, { reportInput: true })
-  if (result.success) return { file, value: result.data, problems: [], raw, lineOf }
+  if (result.success) return { file, value: result.data, problems: [], raw, lines }
   const problems = result.error.issues
     .flatMap((issue) => describe(issue, keysAt(schema, issue.path)))
     .map(({ key, message }) => ({ file, line: lineOf(key), key, message }))
-  return { file, value: undefined, problems, raw, lineOf }
+  return { file, value: undefined, problems, raw, lines }
 }
 
 /** What the parser objects to, and what to do about it. */

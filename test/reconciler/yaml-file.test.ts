@@ -10,7 +10,7 @@ const ID = "id: 78b0c444-49aa-4308-b35f-9ff530b31920\n"
 /** The lines about one file of this content, without the folder. */
 async function problemsOf(content: string | Uint8Array): Promise<string[]> {
   const folder = await folderOf({ "t.yaml": content })
-  const { problems, value } = await readYamlFile(path.join(folder, "t.yaml"), Tenant)
+  const { problems, value } = readYamlFile(path.join(folder, "t.yaml"), Tenant)
   expect(value === undefined).toBe(problems.length > 0)
   return problems.map((problem) => formatProblem(problem).slice(folder.length + 1))
 }
@@ -138,22 +138,30 @@ test("a file with a byte order mark, an alias, a tag, capitals in its id and a n
     "greek.yaml": `${ID}name: Ωmega_7\n`,
     "json.yml": `{"id": "78b0c444-49aa-4308-b35f-9ff530b31920", "name": "J"}`,
   })
-  const valueOf = async (file: string) => (await readYamlFile(path.join(folder, file), Tenant)).value
+  const valueOf = (file: string) => readYamlFile(path.join(folder, file), Tenant).value
   const id = "78b0c444-49aa-4308-b35f-9ff530b31920"
-  expect(await valueOf("bom.yaml")).toEqual({ id, name: "A" })
-  expect(await valueOf("alias.yaml")).toEqual({ id, name: id.toUpperCase() })
-  expect(await valueOf("tag.yaml")).toEqual({ id, name: "42", seed: "demo" })
-  expect(await valueOf("greek.yaml")).toEqual({ id, name: "Ωmega_7" })
-  expect(await valueOf("json.yml")).toEqual({ id, name: "J" })
+  expect(valueOf("bom.yaml")).toEqual({ id, name: "A" })
+  expect(valueOf("alias.yaml")).toEqual({ id, name: id.toUpperCase() })
+  expect(valueOf("tag.yaml")).toEqual({ id, name: "42", seed: "demo" })
+  expect(valueOf("greek.yaml")).toEqual({ id, name: "Ωmega_7" })
+  expect(valueOf("json.yml")).toEqual({ id, name: "J" })
 })
 
 test("what is there but cannot be read is said with the system's code", async () => {
   const folder = await folderOf({})
   await symlink(path.join(folder, "nowhere"), path.join(folder, "dangling.yaml"))
   await mkdir(path.join(folder, "folder.yaml"))
-  const messageOf = async (name: string) =>
-    (await readYamlFile(path.join(folder, name), Tenant)).problems.map(({ message }) => message)
+  const messageOf = (name: string) =>
+    readYamlFile(path.join(folder, name), Tenant).problems.map(({ message }) => message)
   const remedy = "check that it exists and its permissions"
-  expect(await messageOf("dangling.yaml")).toEqual([`cannot be read (ENOENT): ${remedy}`])
-  expect(await messageOf("folder.yaml")).toEqual([`cannot be read (EISDIR): ${remedy}`])
+  expect(messageOf("dangling.yaml")).toEqual([`cannot be read (ENOENT): ${remedy}`])
+  expect(messageOf("folder.yaml")).toEqual([`cannot be read (EISDIR): ${remedy}`])
+})
+
+test("a file of megabytes is refused unread", async () => {
+  const folder = await folderOf({ "big.yaml": `${ID}name: A\n${"#".repeat(70_000)}\n` })
+  const { problems } = readYamlFile(path.join(folder, "big.yaml"), Tenant)
+  expect(problems.map(({ message }) => message)).toEqual([
+    "is larger than 64 KiB: it should hold a few lines",
+  ])
 })

@@ -1,0 +1,93 @@
+/** Which files a tenants folder holds, at one moment: never half of one commit and half of the next. */
+import { readdirSync, realpathSync, statSync } from "node:fs"
+import path from "node:path"
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises"
+import { TerminalError, TransientError } from "./errors.ts"
+
+/** `real`: where it is read; `file`: how people know it. */
+export type Listed = { file: string; real: string }
+
+/** Folders beyond these are a mistake, and everything that is read is kept in memory. */
+const MAX_FILES = 100_000
+/** How often a folder that changes while it is read is read again, and the pause before; milliseconds. */
+const TRIES = 10
+const PAUSE = 100
+/** Files looked at in one go. Asking without waiting is some five times as fast, and must not hold up the rest for long. */
+const SLICE = 500
+
+/**
+ * Hands `read` every .yaml and .yml file below `directory`, but for hidden files and folders, in order, and returns
+ * what it makes of them. The folder's link is followed once, so a commit that replaces another one is seen whole. Where
+ * files came or went meanwhile, all is read again. Throws TerminalError where the folder cannot be read: a folder that
+ * is away is not an empty one; TransientError where it does not come to rest.
+ */
+export async function readFolder<T>(directory: string, read: (listed: Listed) => T): Promise<T[]> {
+  for (let attempt = 1; ; attempt++) {
+    const before = look(directory)
+    const results: T[] = []
+    for (const [index, listed] of before.files.entries()) {
+      results.push(read(listed))
+      if (index % SLICE === SLICE - 1) await breathe()
+    }
+    if (isSame(directory, before)) return results
+    if (attempt === TRIES) {
+      throw new TransientError(
+        "FilesMoving",
+        `the tenants folder ${directory} changed each of ${TRIES} times that it was read: something writes to it all the time`,
+      )
+    }
+    await sleep(PAUSE)
+  }
+}
+
+type Look = { root: string; files: Listed[]; folders: Map<string, string> }
+
+function look(directory: string): Look {
+  try {
+    const root = realpathSync(directory)
+    const found: Look = { root, files: [], folders: new Map() }
+    walk(directory, "", found)
+    found.files.sort((a, b) => (a.file < b.file ? -1 : 1))
+    return found
+  } catch (error) {
+    if (error instanceof TerminalError) throw error
+    const code = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new TerminalError(
+      "NoTenantsFolder",
+      `the tenants folder ${directory} cannot be read (${code}): check TENANTS_DIR`,
+    )
+  }
+}
+
+function walk(directory: string, below: string, found: Look): void {
+  const folder = path.join(found.root, below)
+  found.folders.set(folder, stampOf(folder))
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.name.startsWith(".")) continue
+    const inside = path.join(below, entry.name)
+    if (/\.ya?ml$/.test(entry.name))
+      found.files.push({ file: path.join(directory, inside), real: path.join(found.root, inside) })
+    if (entry.isDirectory()) walk(directory, inside, found)
+  }
+  if (found.files.length > MAX_FILES)
+    throw new TerminalError(
+      "TooManyFiles",
+      `${directory} holds more than ${MAX_FILES} files: is it the right folder?`,
+    )
+}
+
+/** Changes when a file in the folder comes, goes or is replaced. */
+function stampOf(folder: string): string {
+  const { ino, mtimeNs } = statSync(folder, { bigint: true })
+  return `${ino} ${mtimeNs}`
+}
+
+function isSame(directory: string, { root, folders }: Look): boolean {
+  try {
+    return (
+      realpathSync(directory) === root && [...folders].every(([folder, stamp]) => stampOf(folder) === stamp)
+    )
+  } catch {
+    return false
+  }
+}
