@@ -26,6 +26,7 @@ export const API_TUNABLES = [
 /** Variables of the reconciler that a stack may set; each has a default in reconciler/config.ts. */
 export const RECONCILER_TUNABLES = [
   "RECONCILE_INTERVAL",
+  "WATCH_POLL_INTERVAL",
   "NEON_POLL_INTERVAL",
   "NEON_REQUESTS_PER_SECOND",
   "SQL_CONCURRENCY",

@@ -34,6 +34,8 @@ export const ReconcilerEnvironment = z.object({
   STATUS_HOST: z.string().min(1, { error: "must be an address" }).optional(),
   /** Seconds between two passes when no file changes. */
   RECONCILE_INTERVAL: whole(60, 1, 86_400),
+  /** Milliseconds between two looks at each file, where the volume tells of no changes; 0: it does. */
+  WATCH_POLL_INTERVAL: whole(0, 0, 60_000),
   /** Milliseconds between two looks at an operation of Neon's. */
   NEON_POLL_INTERVAL: whole(1000, 10, 60_000),
   NEON_REQUESTS_PER_SECOND: whole(8, 1, 10_000),
@@ -51,6 +53,8 @@ export type Config = {
   statusHost: string | undefined
   /** Milliseconds. */
   interval: number
+  /** Milliseconds, 0 for none. */
+  polling: number
   /** Milliseconds. */
   drain: number
   sqlConcurrency: number
@@ -84,6 +88,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     statusPort: env.STATUS_PORT,
     statusHost: env.STATUS_HOST,
     interval: env.RECONCILE_INTERVAL * 1000,
+    polling: env.WATCH_POLL_INTERVAL,
     drain: env.DRAIN_SECONDS * 1000,
     sqlConcurrency: env.SQL_CONCURRENCY,
   }

@@ -1,11 +1,10 @@
 /** When the next pass runs: at once when a file changes, soon after a failure, and else at an interval. */
-import { setTimeout as sleep } from "node:timers/promises"
-import { watch } from "chokidar"
 import { TerminalError, TransientError } from "./errors.ts"
 import type { Logger } from "./log.ts"
 import { createPassLog, type PassLog } from "./pass-log.ts"
 import { reconcile, type Review, type Sources } from "./reconcile.ts"
 import { statusOf, type TenantStatus } from "./status.ts"
+import { createWakeUp } from "./wake-up.ts"
 import type { World } from "./world.ts"
 import { formatProblem } from "./yaml-file.ts"
 
@@ -22,17 +21,17 @@ export type FleetStatus = {
 
 const FIRST_BACKOFF = 1000
 const LAST_BACKOFF = 60_000
-/** Editors write a file in several steps; a pass waits until they are through. */
-const QUIET = 60
 
 /** Runs passes until `signal` aborts, and keeps `status` true. Never throws. */
 export async function control(
   sources: Sources,
   world: World,
-  options: { interval: number; signal: AbortSignal; log: Logger; status: FleetStatus },
+  options: { interval: number; polling: number; signal: AbortSignal; log: Logger; status: FleetStatus },
 ): Promise<void> {
-  const { interval, signal, log, status } = options
-  const wakeUp = createWakeUp(sources, log)
+  const { interval, polling, signal, log, status } = options
+  const { tenantsDir, fleetFile, migrationsDir } = sources
+  const onError = (error: unknown) => log.error({ error: String(error) }, "watching failed")
+  const wakeUp = createWakeUp([tenantsDir, fleetFile, migrationsDir], { polling, onError })
   const passLog = createPassLog(log)
   let failures = 0
   let isSettled = false
@@ -113,26 +112,4 @@ function update(
   status.problems = [...read.problems.map(formatProblem), ...faults]
   if (migrations.fault) delete status.version
   else status.version = migrations.version
-}
-
-/** Wakes the loop when a file that a pass reads has changed. */
-function createWakeUp({ tenantsDir, fleetFile, migrationsDir }: Sources, log: Logger) {
-  const watcher = watch([tenantsDir, fleetFile, migrationsDir], { ignoreInitial: true })
-  let changed = Promise.withResolvers<void>()
-  watcher.on("all", () => changed.resolve())
-  watcher.on("error", (error) => log.error({ error: String(error) }, "watching failed"))
-  return {
-    /** A change from now on is news. */
-    arm: () => {
-      changed = Promise.withResolvers()
-    },
-    wait: async (ms: number, signal: AbortSignal): Promise<void> => {
-      const timer = new AbortController()
-      const end = AbortSignal.any([signal, timer.signal])
-      await Promise.race([changed.promise, sleep(ms, undefined, { signal: end }).catch(() => {})])
-      timer.abort()
-      await sleep(QUIET, undefined, { signal }).catch(() => {})
-    },
-    close: () => watcher.close(),
-  }
 }

@@ -31,7 +31,8 @@ async function run(): Promise<void> {
   const server = await serveStatus(config.statusPort, config.statusHost, status)
   const { tenantsDir } = config.sources
   log.info({ tenantsDir, statusPort: config.statusPort }, "reconciler is watching")
-  await control(config.sources, openWorld(config), { interval: config.interval, signal, log, status })
+  const { interval, polling } = config
+  await control(config.sources, openWorld(config), { interval, polling, signal, log, status })
   server.close()
   server.closeAllConnections()
   log.info("reconciler has stopped")

@@ -36,7 +36,7 @@ beforeAll(async () => {
   const config = readConfig(fleet.environment())
   world = openWorld(config)
   const log = createLogger("reconciler", () => {})
-  running = control(config.sources, world, { interval: 500, signal: stop.signal, log, status })
+  running = control(config.sources, world, { interval: 500, polling: 0, signal: stop.signal, log, status })
 })
 afterAll(async () => {
   stop.abort()

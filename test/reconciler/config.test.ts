@@ -34,6 +34,7 @@ test("the six variables that say where the world is are enough", () => {
     vaultUrl: "https://my-vault.vault.azure.net",
     statusPort: 3001,
     interval: 60_000,
+    polling: 0,
     drain: 10_000,
     sqlConcurrency: 8,
   })
