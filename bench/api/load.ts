@@ -1,0 +1,134 @@
+/**
+ * A load generator that costs little: connections that are kept, one request at a time on each, the next as soon as the
+ * answer is there. Runs by itself (`node bench/api/load.ts`), with its orders as JSON on standard input, and prints one
+ * line of JSON.
+ */
+import { connect } from "node:net"
+import { text } from "node:stream/consumers"
+import { zipf } from "./zipf.ts"
+
+export type Orders = {
+  port: number
+  /** Values of X-TenantId, the most wanted first. */
+  tenants: string[]
+  /** Rows with the ids 1 to so many are asked for. */
+  products: number
+  connections: number
+  /** Asks every tenant once before anything else. */
+  touch: boolean
+  /** Seconds. What is answered in the first ones is not counted. */
+  warm: number
+  seconds: number
+  /** Sent with every request, such as "Authorization: Bearer …\r\n". */
+  headers: string
+}
+
+/** Milliseconds for percentiles. */
+export type Report = {
+  answered: number
+  failed: number
+  perSecond: number
+  p50: number
+  p99: number
+  slowest: number
+}
+
+/** Milliseconds after which a request without an answer has failed. */
+const PATIENCE = 10_000
+const HEADER_END = "\r\n\r\n"
+
+async function run(orders: Orders): Promise<Report> {
+  const { port, tenants, connections, touch, warm, seconds, products } = orders
+  const draw = zipf(tenants.length)
+  const untouched = touch ? [...tenants] : []
+  const latencies: number[] = []
+  let failed = 0
+  let phase: "touch" | "warm" | "measure" | "over" = touch ? "touch" : "warm"
+  let touching = untouched.length
+  const warmed = Promise.withResolvers<void>()
+  if (!touch) warmed.resolve()
+
+  const write = (tenant: string): string => {
+    const target =
+      Math.random() < 0.5 ? "/products?limit=20" : `/products/${1 + Math.floor(Math.random() * products)}`
+    return `GET ${target} HTTP/1.1\r\nHost: bench\r\nX-TenantId: ${tenant}\r\n${orders.headers}\r\n`
+  }
+
+  function side(): Promise<void> {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true })
+    socket.setEncoding("latin1")
+    let received = ""
+    let begun = 0
+    let begunIn = phase
+    let isWaiting = false
+    const ended = Promise.withResolvers<void>()
+
+    const ask = () => {
+      if (phase === "over") {
+        socket.end()
+        return
+      }
+      begunIn = phase
+      const tenant = untouched.pop() ?? tenants[draw()]!
+      begun = performance.now()
+      isWaiting = true
+      socket.write(write(tenant))
+    }
+    const answered = (isGood: boolean) => {
+      isWaiting = false
+      if (begunIn === "touch" && --touching <= 0) warmed.resolve()
+      if (begunIn !== "measure") return
+      if (isGood) latencies.push(performance.now() - begun)
+      else failed++
+    }
+    socket.on("connect", ask)
+    socket.on("data", (chunk: string) => {
+      received += chunk
+      const head = received.indexOf(HEADER_END)
+      if (head === -1) return
+      const length = /\r\ncontent-length: (\d+)/i.exec(received.slice(0, head + 2))
+      if (!length) throw new Error(`an answer without Content-Length: ${received.slice(0, head)}`)
+      if (received.length < head + HEADER_END.length + Number(length[1])) return
+      answered(received.startsWith("HTTP/1.1 200"))
+      received = ""
+      ask()
+    })
+    socket.setTimeout(PATIENCE, () => socket.destroy())
+    socket.on("error", () => {})
+    socket.on("close", () => {
+      if (isWaiting) answered(false)
+      ended.resolve()
+    })
+    // A server that closes a connection loses that request, and the load goes on with another connection.
+    return ended.promise.then(() => (phase === "over" ? undefined : side()))
+  }
+
+  const sides = Promise.all(Array.from({ length: connections }, side))
+  await warmed.promise
+  phase = "warm"
+  await after(warm)
+  phase = "measure"
+  const from = performance.now()
+  await after(seconds)
+  phase = "over"
+  const lasted = (performance.now() - from) / 1000
+  await sides
+  latencies.sort((a, b) => a - b)
+  const at = (share: number) =>
+    latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] ?? 0
+  return {
+    answered: latencies.length,
+    failed,
+    perSecond: latencies.length / lasted,
+    p50: at(0.5),
+    p99: at(0.99),
+    slowest: latencies.at(-1) ?? 0,
+  }
+}
+
+const after = (seconds: number) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds))
+
+if (import.meta.main) {
+  const orders = JSON.parse(await text(process.stdin)) as Orders
+  process.stdout.write(`${JSON.stringify(await run(orders))}\n`)
+}

@@ -1,0 +1,126 @@
+/** Requests a second of many tenants, drawn by Zipf's law, with few or many connections. */
+import type { Bench, Contestant, Scene } from "../bench.ts"
+import { drive } from "../api/drive.ts"
+import { type Fleet, PRODUCTS, startFleet } from "../api/fleet.ts"
+import { findPgbouncer } from "../api/pgbouncer.ts"
+import { startBehindPgbouncer, startOurs, startPeer, type StartServer } from "../api/servers.ts"
+
+/** `connections`: what may be open at Postgres. `share`: of the anchor's requests a second that ours is to answer. */
+type Row = { tenants: number; connections: number; share: number; isScarce?: boolean }
+
+const ROWS: Row[] = [
+  { tenants: 50, connections: 90, share: 1 },
+  { tenants: 200, connections: 1100, share: 0.95 },
+  { tenants: 200, connections: 90, share: 0.25, isScarce: true },
+  { tenants: 1000, connections: 1100, share: 0.7 },
+]
+const QUICK_ROWS = ROWS.filter(({ tenants, connections }) => tenants <= 200 && connections <= 90)
+
+/** Clients at once. */
+const CLIENTS = 64
+/** Places at Postgres beyond those that a contestant may take: for sessions that are just being ended. */
+const MARGIN = 7
+
+const ANCHOR = "one database, no tenancy"
+const OURS = "tenantry"
+const MAP = "map of pools"
+const LRU = "LRU of pools"
+const PGBOUNCER = "map, PgBouncer"
+
+export const bench: Bench = {
+  name: "api",
+  summary: "half lists of 20 products, half single products, of tenants drawn by Zipf(1)",
+  rounds: { full: 5, quick: 1 },
+  async *scenes({ isQuick, folder, say }) {
+    const rows = isQuick ? QUICK_ROWS : ROWS
+    const count = Math.max(...rows.map(({ tenants }) => tenants))
+    say(`api: making ${count} tenants`)
+    const fleet = await startFleet(folder, count)
+    try {
+      for (const row of rows) {
+        await fleet.limitConnections(row.connections + MARGIN)
+        yield sceneOf(row, fleet, folder, isQuick)
+      }
+    } finally {
+      await fleet.close()
+    }
+  },
+}
+
+function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scene {
+  const { connections, share, isScarce = false } = row
+  const tenants = fleet.tenants.slice(0, row.tenants)
+  const uris = new Map(tenants.map((tenant) => [tenant.id as string, fleet.uriOf(tenant)]))
+  const pgbouncer = findPgbouncer()
+  const load = {
+    tenants: tenants.map(({ id }) => id),
+    products: PRODUCTS,
+    connections: CLIENTS,
+    touch: !isScarce,
+    warm: isQuick ? 1 : 2,
+    seconds: isQuick ? 3 : 5,
+    headers: "",
+  }
+  const contestant = (name: string, role: Contestant["role"], start: StartServer): Contestant => ({
+    name,
+    role,
+    async measure() {
+      const server = await start()
+      try {
+        const report = await drive({ ...load, port: Number(new URL(server.url).port) })
+        const total = report.answered + report.failed
+        return {
+          "requests/s": report.perSecond,
+          "p50 ms": report.p50,
+          "p99 ms": report.p99,
+          "failed %": total === 0 ? 100 : (100 * report.failed) / total,
+        }
+      } finally {
+        await server.stop()
+      }
+    },
+  })
+  return {
+    name: `${row.tenants} tenants, ${connections} connections`,
+    warmups: 0,
+    anchor: ANCHOR,
+    contestants: [
+      contestant(ANCHOR, "limit", startPeer("one-pool", folder, uris)),
+      contestant(OURS, "ours", startOurs(fleet, connections)),
+      contestant(MAP, "peer", startPeer("map-of-pools", folder, uris)),
+      contestant(
+        LRU,
+        "peer",
+        startPeer("lru-of-pools", folder, uris, { CONNECTIONS_MAX: String(connections) }),
+      ),
+      ...(pgbouncer
+        ? [
+            contestant(
+              PGBOUNCER,
+              "peer",
+              startBehindPgbouncer(pgbouncer, folder, fleet, tenants, connections),
+            ),
+          ]
+        : []),
+    ],
+    metrics: [
+      { name: "requests/s", isCompared: true },
+      { name: "p50 ms", digits: 1, isCompared: true },
+      { name: "p99 ms", digits: 1, isCompared: true },
+      { name: "failed %", digits: 2 },
+    ],
+    targets: [
+      { metric: "requests/s", of: OURS, against: ANCHOR, atLeast: share },
+      { metric: "failed %", of: OURS, atMost: 0 },
+      ...(isScarce
+        ? [
+            { metric: "requests/s", of: OURS, against: LRU, atLeast: 2 },
+            ...(pgbouncer ? [{ metric: "requests/s", of: OURS, against: PGBOUNCER, atLeast: 1.3 }] : []),
+          ]
+        : []),
+    ],
+    missing: pgbouncer
+      ? []
+      : [`${PGBOUNCER}: no pgbouncer on this machine; apt-get install pgbouncer has one`],
+  }
+}
