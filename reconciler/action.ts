@@ -55,7 +55,7 @@ export type Change = {
   isApproved?: boolean
   /** The ledger says that removing this tenant needs a person. */
   isProtected?: boolean
-  /** What to do where the name that the change wants is not to be had. */
+  /** What to do instead where this may not be done now: its name is not to be had, or a policy withholds it. */
   otherwise?: Change
 }
 

@@ -165,7 +165,7 @@ const forgotten: Action[] = [{ kind: "drop-roles", database: undefined }, { kind
 
 /** A tenant whose file is gone: retired first, purged after the grace period. */
 export function absent(facts: Facts): Result {
-  const { id, fleet, cell, secret, entry, located, now, gracePeriod } = facts
+  const { id, fleet, cell, secret, entry, located, now, gracePeriod, version } = facts
   const shelf = retiredDatabaseName(id)
   const name = entry?.name ?? located?.replace(/^products-/, "") ?? id
   const change = (kind: "retire" | "purge", verb: ApprovalVerb, actions: Action[]): Change => ({
@@ -216,11 +216,17 @@ export function absent(facts: Facts): Result {
   if (entry.state !== "retired") {
     // What was only reserved may not be marked yet.
     const secure: Action[] = entry.state === "reserved" ? [{ kind: "secure", database: located }] : []
-    return change("retire", "retire", [
+    const retire = change("retire", "retire", [
       ...secure,
       record({ ...kept, state: "retired", retiredAt }),
       ...shelving,
     ])
+    const isBehind = entry.state !== "reserved" && !entry.transition && entry.schema !== version
+    if (!isBehind) return retire
+    // Whoever may not be retired is served, and by programs that know the newest schema.
+    const migrated = record({ ...entry, schema: version })
+    const actions: Action[] = [{ kind: "migrate", database: located }, migrated]
+    return { ...retire, otherwise: { kind: "migrate", tenant: id, name, actions } }
   }
   if (shelving.length > 0) return change("retire", "retire", shelving)
   if (secret!.enabled || !entry.retiredAt) {

@@ -49,7 +49,8 @@ export function restrain(diff: Diff, policy: Policy, circumstances: Circumstance
   })
   const objectionable = new Set<Change>(withheld.map(({ change }) => change))
   const allowed = diff.changes.filter((change) => !objectionable.has(change))
-  const { changes, stalls } = withFreeNames(allowed, circumstances.databases)
+  const instead = withheld.flatMap(({ change }) => change.otherwise ?? [])
+  const { changes, stalls } = withFreeNames([...allowed, ...instead], circumstances.databases)
   return { ...diff, changes, withheld, stalls: [...diff.stalls, ...stalls] }
 }
 

@@ -1,7 +1,7 @@
 /**
  * ONE PASS
  *
- *     readTenants -> observe -> diff -> take turns -> restrain -> (lease) -> apply -> outcomes
+ *     readTenants -> observe -> diff -> restrain -> take turns -> (lease) -> apply -> outcomes
  *
  * It remembers nothing but which databases it has found to be strangers', whose migration failed lately, and what it has
  * parsed: what it does follows from the files and from what Neon and the vault list. A pass in which nothing changed costs those lists
@@ -63,28 +63,32 @@ async function look(sources: Sources, world: World): Promise<Review> {
   const now = Date.now()
   const listed = await observe(world)
   const entries = entriesOf(listed.secrets, fleet.fleet)
-  const inTurn = (whole: Diff) => {
-    const { version, fault } = migrations
-    if (fault) return withoutMigrations(whole, fault)
-    return takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
-  }
-  const turn = inTurn(diff(desired, listed, now))
-  const sketch = turn.diff
+  const { version, fault } = migrations
+  const inTurn = <D extends Diff>(whole: D) =>
+    takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
+  const unlessFaulty = <D extends Diff>(whole: D) =>
+    fault ? withoutMigrations(whole, fault) : { diff: whole, waiting: [], retryAt: undefined }
+  const sketched = unlessFaulty(diff(desired, listed, now))
+  const sketch = inTurn(sketched.diff).diff
   // The lists say that all is well, or else the markers have the last word on whose database is whose.
   const isQuiet =
     sketch.changes.length === 0 &&
     sketch.stalls.length === 0 &&
     unexplained(sketch).every((name) => world.strangers.has(name))
   const observed = isQuiet ? listed : await observeMarkers(world, listed, fleet.fleet)
-  const { diff: known, waiting, retryAt } = isQuiet ? turn : inTurn(diff(desired, observed, now))
-  if (!isQuiet) world.strangers = new Set(unexplained(known))
-  const restrained = restrain(known, fleet, {
+  const known = isQuiet ? sketched : unlessFaulty(diff(desired, observed, now))
+  if (!isQuiet) world.strangers = new Set(unexplained(known.diff))
+  const restrained = restrain(known.diff, fleet, {
     unreadable: read.problems.length,
     desired: read.tenants.length,
     fleet: Math.max(live(observed, fleet.fleet), read.tenants.length),
     databases: observed.databases,
   })
-  const plan: Plan = { ...restrained, withheld: [...restrained.withheld, ...waiting] }
+  // Whoever may not be removed takes part in the rollout.
+  const possible = unlessFaulty(restrained)
+  const { diff: allowed, waiting, retryAt } = inTurn(possible.diff)
+  const withheld = [...restrained.withheld, ...known.waiting, ...possible.waiting, ...waiting]
+  const plan: Plan = { ...allowed, withheld }
   return { read, fleet, migrations, observed, plan, retryAt }
 }
 

@@ -27,7 +27,11 @@ create table if not exists tenantry.migrations (
   state text not null default 'done' check (state in ('done', 'running', 'failed', 'undoing')),
   statements integer not null default 0,
   applied_at timestamptz not null default now()
-);
+)`
+
+/** Makes the record of seeds where there is none; most tenants never need it. */
+export const CREATE_SEEDS = `
+create schema if not exists tenantry;
 create table if not exists tenantry.seeds (
   name text primary key,
   applied_at timestamptz not null default now()

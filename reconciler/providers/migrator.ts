@@ -7,6 +7,7 @@ import { lineAt, indexOf } from "../sql-text.ts"
 import {
   assertFits,
   CREATE_RECORD,
+  CREATE_SEEDS,
   lockAndLook,
   recordDone,
   recordUndone,
@@ -33,6 +34,7 @@ export async function migrate(uri: string, migrations: Steps, options: Options =
     const session = await openSession(client, migrations, options)
     assertFits(session.rows, migrations.steps)
     const pending = pendingOf(session.rows, migrations, options)
+    if (pending.length === 0) return
     await thrown(session.runner("up", pending).up({ migrations: pending.map(({ name }) => name) }))
   })
 }
@@ -96,8 +98,8 @@ export async function applied(uri: string): Promise<string[]> {
 /** Runs the seed once, in one transaction with its record. Returns whether it ran. */
 export async function seed(uri: string, name: string, sql: string): Promise<boolean> {
   return connected(uri, async (client) => {
-    if ((await lockAndLook(client)) === undefined) await client.query(CREATE_RECORD)
-    await client.query("begin")
+    await lockAndLook(client)
+    await client.query(`begin; ${CREATE_SEEDS}`)
     const { rowCount } = await client.query(
       "insert into tenantry.seeds (name) values ($1) on conflict do nothing",
       [name],

@@ -79,6 +79,15 @@ test("a marker on a database that is not named as ours, without file and entry: 
   ])
 })
 
+test("whoever may not be removed gets new migrations like everybody else", () => {
+  const behind = entry(ADA, "Ada", { protected: true, schema: "0000:zz" })
+  const world = { databases: [isAt("products-Ada", ADA)], secrets: [secretOf(behind)] }
+  expect(planned(desired(), world)).toEqual(["migrate Ada: migrate record"])
+  expect(planned(desired(), { ...world, secrets: [secretOf({ ...behind, protected: false })] })).toEqual([
+    "retire Ada: record close rename",
+  ])
+})
+
 test("databases and secrets that carry no sign of this fleet are left alone, whatever they are called", () => {
   const databases = [
     isAt("products-Zed", null),

@@ -114,10 +114,13 @@ function faultsOfServed(world: SimulatedWorld, tenant: Files["tenants"][number])
 function faultsOfAbsent(world: SimulatedWorld, id: TenantId): string[] {
   const entry = entryOf(world, id)
   if (entry?.protected && entry.state !== "retired") {
-    const isAllowed = entry.approval && Date.parse(entry.approval.until) > world.now
-    return isAllowed && entry.approval?.verb === "retire"
-      ? [`${id} is not retired though a person allowed it`]
-      : []
+    const { verb, until } = entry.approval ?? { verb: undefined, until: "" }
+    const isAllowed = verb === "retire" && Date.parse(until) > world.now
+    const own = world.databases.values().find(({ owner }) => owner === id)
+    return linesOf(id, {
+      "is not retired though a person allowed it": isAllowed,
+      "is kept with an old schema": !entry.transition && own?.schema !== world.version,
+    })
   }
   const faults = {
     "is not on its shelf": world.databases.get(retiredDatabaseName(id))?.owner !== id,
