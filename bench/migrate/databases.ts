@@ -1,0 +1,41 @@
+/** Empty databases, made anew for each turn. */
+import { Client } from "pg"
+import type { Postgres } from "../../local/postgres.ts"
+import { withDatabase } from "../../reconciler/providers/postgres.ts"
+
+/** How many are made, and worked on, at once. */
+export const AT_ONCE = 8
+
+/** Calls `task` for each item, so many at once; returns the seconds that all took. */
+export async function forAll<T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<number> {
+  const left = items.values()
+  const started = performance.now()
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const item of left) await task(item)
+    }),
+  )
+  return (performance.now() - started) / 1000
+}
+
+/** Drops what is there of these and makes them again; then no checkpoint is due. */
+export async function makeEmpty({ superuserUri }: Postgres, names: readonly string[]): Promise<void> {
+  await forAll(names, async (name) => {
+    const admin = new Client({ connectionString: superuserUri })
+    await admin.connect()
+    await admin.query(`drop database if exists "${name}" with (force)`)
+    await admin.query(`create database "${name}"`)
+    await admin.end()
+  })
+  const admin = new Client({ connectionString: superuserUri })
+  await admin.connect()
+  await admin.query("checkpoint")
+  await admin.end()
+}
+
+/** `superuserUri` with another database, and where a relay is between, its port. */
+export const uriOf = ({ superuserUri }: Postgres, name: string, port: number | undefined): string => {
+  const uri = new URL(withDatabase(superuserUri, name))
+  if (port !== undefined) uri.port = String(port)
+  return uri.href
+}
