@@ -51,7 +51,10 @@ async function look(sources: Sources, world: World): Promise<Review> {
     readFleet(sources.fleetFile),
     readMigrationsOrFault(sources.migrationsDir),
   ])
-  const read = await readTenants(sources.tenantsDir, new Set(migrations.seeds.keys()), world.files)
+  const [read, listed] = await Promise.all([
+    readTenants(sources.tenantsDir, new Set(migrations.seeds.keys()), world.files),
+    observe(world),
+  ])
   const desired: Desired = {
     fleet: fleet.fleet,
     cell: world.cell,
@@ -61,7 +64,6 @@ async function look(sources: Sources, world: World): Promise<Review> {
     gracePeriod: fleet.gracePeriodDays * DAY,
   }
   const now = Date.now()
-  const listed = await observe(world)
   const entries = entriesOf(listed.secrets, fleet.fleet)
   const { version, fault } = migrations
   const inTurn = <D extends Diff>(whole: D) =>

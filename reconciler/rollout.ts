@@ -138,11 +138,9 @@ export function takeTurns<D extends { changes: readonly Change[] }>(
   world: Parameters<typeof rollOut>[1],
   policy: RolloutPolicy,
 ): { diff: D; waiting: Waiting[]; retryAt: number | undefined } {
-  const rollout = rollOut(
-    diff.changes.filter(({ kind }) => kind === "migrate"),
-    world,
-    policy,
-  )
+  const migrations = diff.changes.filter(({ kind }) => kind === "migrate")
+  if (migrations.length === 0) return { diff, waiting: [], retryAt: undefined }
+  const rollout = rollOut(migrations, world, policy)
   const go = new Set(rollout.go)
   const changes = diff.changes.filter((change) => change.kind !== "migrate" || go.has(change))
   return { diff: { ...diff, changes }, waiting: rollout.waiting, retryAt: rollout.retryAt }

@@ -1,0 +1,71 @@
+/** A pass over a large fleet in which nothing is to be done, beside the bare calls that list it. */
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+import path from "node:path"
+import type { Bench, Contestant, Figures } from "../bench.ts"
+import { MIGRATIONS, PROJECT, writeFleet } from "../noop/fleet.ts"
+
+const program = (name: string) => path.join(import.meta.dirname, "../noop", name)
+
+export const bench: Bench = {
+  name: "noop",
+  summary: "one pass with nothing to do, against servers that list as fast as Node can",
+  rounds: { full: 11, quick: 5 },
+  async *scenes({ isQuick, folder, say }) {
+    const count = isQuick ? 2000 : 10_000
+    say(`noop: writing ${count} files`)
+    await writeFleet(folder, count)
+    const listing = fork(program("listing.ts"), [path.join(folder, "listed.json"), folder], {
+      stdio: ["ignore", "pipe", "inherit", "ipc"],
+    })
+    const [said] = (await once(listing.stdout!, "data")) as [Buffer]
+    const env = {
+      ...process.env,
+      ...(JSON.parse(said.toString()) as Record<string, string>),
+      TENANTS_DIR: path.join(folder, "tenants"),
+      FLEET_FILE: path.join(folder, "fleet.yaml"),
+      MIGRATIONS_DIR: MIGRATIONS,
+      NEON_API_KEY: "a-key-that-opens-nothing",
+      NEON_PROJECT_ID: PROJECT,
+      NEON_BRANCH_ID: "br-bench",
+      NEON_DATABASE_OWNER: "owner",
+    }
+    const start = (who: string) =>
+      fork(program("pass.ts"), [who], { env, stdio: ["ignore", "inherit", "inherit", "ipc"] })
+    const [ours, bare] = [start("ours"), start("bare")]
+    try {
+      yield {
+        name: `${count} tenants`,
+        contestants: [contestant("bare lists", "limit", bare), contestant("tenantry", "ours", ours)],
+        metrics: [
+          { name: "ms", isCompared: true },
+          { name: "diff ms", digits: 1 },
+          { name: "MB resident", isCompared: true },
+        ],
+        anchor: "bare lists",
+        targets: [
+          { metric: "ms", of: "tenantry", against: "bare lists", atMost: 1.3 },
+          { metric: "diff ms", of: "tenantry", atMost: 50 },
+          { metric: "MB resident", of: "tenantry", atMost: 300 },
+        ],
+        // What is read first is read from the disk, and compiled.
+        warmups: 2,
+      }
+    } finally {
+      for (const child of [ours, bare, listing]) if (child.connected) child.disconnect()
+    }
+  },
+}
+
+const contestant = (name: string, role: Contestant["role"], child: ChildProcess): Contestant => ({
+  name,
+  role,
+  measure: async () => {
+    child.send("turn")
+    const ended = once(child, "exit").then(() => {
+      throw new Error(`${name} has ended: see above`)
+    })
+    const [figures] = (await Promise.race([once(child, "message"), ended])) as [Figures]
+    return figures
+  },
+})

@@ -1,0 +1,43 @@
+/** A fleet in which all is as declared: its files, and what Neon and the vault list of it. */
+import { mkdir, writeFile } from "node:fs/promises"
+import { randomUUID } from "node:crypto"
+import path from "node:path"
+import { toTags } from "../../reconciler/ledger.ts"
+import { readMigrations } from "../../reconciler/migrations.ts"
+import { databaseName, secretName, TenantId } from "../../reconciler/tenant.ts"
+
+export const MIGRATIONS = path.resolve(import.meta.dirname, "../../migrations")
+const PER_FOLDER = 100
+const FLEET = "bench"
+export const PROJECT = "bench-project"
+
+const nameOf = (index: number) => `tenant-${String(index).padStart(5, "0")}`
+
+/** Writes `count` tenants' files below `folder`/tenants, fleet.yaml, and `folder`/listed.json for listing.ts. */
+export async function writeFleet(folder: string, count: number): Promise<void> {
+  const { version } = await readMigrations(MIGRATIONS)
+  const ids = Array.from({ length: count }, () => TenantId.parse(randomUUID()))
+  for (let start = 0; start < count; start += PER_FOLDER) {
+    const directory = path.join(folder, "tenants", String(start / PER_FOLDER).padStart(3, "0"))
+    await mkdir(directory, { recursive: true })
+    for (let index = start; index < Math.min(start + PER_FOLDER, count); index++)
+      await writeFile(path.join(directory, `${index}.yaml`), `id: ${ids[index]!}\nname: ${nameOf(index)}\n`)
+  }
+  const listed = ids.map((id, index) => {
+    const [name, database] = [nameOf(index), databaseName(nameOf(index))]
+    const entry = {
+      id,
+      fleet: FLEET,
+      name,
+      cell: PROJECT,
+      database,
+      state: "active",
+      schema: version,
+      slot: "a",
+    } as const
+    return { database, secret: secretName(id), tags: toTags(entry) }
+  })
+  await writeFile(path.join(folder, "listed.json"), JSON.stringify(listed))
+  const policy = "deletion: retire\ngracePeriodDays: 30\nmaxRemovals: 5\nmaxRemovalShare: 0.5\n"
+  await writeFile(path.join(folder, "fleet.yaml"), `fleet: ${FLEET}\n${policy}`)
+}
