@@ -119,7 +119,8 @@ function faultsOfAbsent(world: SimulatedWorld, id: TenantId): string[] {
     const own = world.databases.values().find(({ owner }) => owner === id)
     return linesOf(id, {
       "is not retired though a person allowed it": isAllowed,
-      "is kept with an old schema": !entry.transition && own?.schema !== world.version,
+      "is kept with an old schema":
+        entry.state !== "reserved" && !entry.transition && own?.schema !== world.version,
     })
   }
   const faults = {
