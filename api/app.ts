@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto"
 import express, { type ErrorRequestHandler, type Express, Router } from "express"
 import helmet from "helmet"
-import type { Logger } from "../reconciler/log.ts"
+import { type Logger, withLogFields } from "../reconciler/log.ts"
 import { administer, administration } from "./administration.ts"
 import { carts } from "./carts.ts"
 import { allowOrigins } from "./cors.ts"
@@ -10,6 +10,7 @@ import { ClientGone, forLog } from "./failures.ts"
 import type { Fleet } from "./fleet.ts"
 import { health, type Readiness } from "./health.ts"
 import { MAX_BODY } from "./input.ts"
+import { countRefusal, measureRequests } from "./metrics.ts"
 import { describeApi } from "./openapi.ts"
 import { perform } from "./perform.ts"
 import { describeProblem, Problem, PROBLEMS, sendProblem } from "./problems.ts"
@@ -17,6 +18,7 @@ import { products } from "./products.ts"
 import { reference } from "./reference.ts"
 import { methodNotAllowed, mount } from "./routes.ts"
 import { type Tenancy, tenancy } from "./tenancy.ts"
+import { traceRequests } from "./tracing.ts"
 import { users } from "./users.ts"
 import { takePathTenant } from "./which-tenant.ts"
 
@@ -40,6 +42,7 @@ export function createApp(dependencies: AppDependencies): Express {
   app.disable("x-powered-by")
   app.disable("etag")
   app.set("trust proxy", proxies)
+  app.use(measureRequests, traceRequests)
   app.use(helmet())
   app.use((request, response, next) => {
     const requestId = randomUUID()
@@ -48,7 +51,7 @@ export function createApp(dependencies: AppDependencies): Express {
     // A client that keeps its connection would hold up a process that ends.
     if (readiness.isDraining()) response.set("Connection", "close")
     if (!request.url.startsWith("/")) throw new Problem("request-malformed", "the address is not a path")
-    next()
+    withLogFields({ requestId }, next)
   })
   if (origins.size > 0) app.use(allowOrigins(origins, tenants.header))
   const document = describeApi(operations, administration, { tenantHeader: tenants.header, isSecured })
@@ -100,6 +103,7 @@ const answerWithProblem =
       problem: problem.key,
     }
     const [status] = PROBLEMS[problem.key]
+    countRefusal(problem.key)
     if (problem.key === "internal") log.error({ ...fields, error: forLog(error) }, "a request failed")
     else if (status >= 500) log.warn({ ...fields, reason: problem.message }, "a request was turned away")
     else log.debug(fields, "a request was refused")

@@ -1,39 +1,15 @@
 /** The environment, read once. */
 import { z } from "zod"
-import { isTrustworthy } from "./tokens.ts"
+import {
+  type Authority,
+  authorityOf,
+  list,
+  TelemetryEnvironment,
+  TokenEnvironment,
+  whole,
+  wholeFrom,
+} from "../reconciler/environment.ts"
 import { SOURCES } from "./which-tenant.ts"
-
-const whole = (min: number, max: number, otherwise: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, { error: "must be a whole number" })
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, { error: `must be from ${min} to ${max}` })
-    .default(otherwise)
-
-const list = z.string().transform((text) =>
-  text
-    .split(",")
-    .map((item) => item.trim())
-    .filter((item) => item !== ""),
-)
-
-const filled = (error: string) => z.string({ error }).min(1, { error })
-
-/** None of them can be checked with a key that is public, and none goes without a key. */
-const ALGORITHMS = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
-]
 
 const Vault = z.url({
   protocol: /^https$/,
@@ -73,22 +49,11 @@ export const Environment = z.object({
     .default([]),
   /** How often the tenants' names are read anew. */
   NAMES_INTERVAL_MS: whole(100, 3_600_000, 30_000),
-  AUTH: z.enum(["on", "off"], { error: "must be on or off" }).default("on"),
-  OIDC_ISSUER: z
-    .url({ protocol: /^https?$/, error: "must be the issuer's address" })
-    .refine((url) => isTrustworthy(new URL(url)), { error: "must be https, or on this machine" })
-    .optional(),
-  OIDC_AUDIENCE: z.string().min(1, { error: "must not be empty" }).optional(),
-  JWT_ALGORITHMS: list
-    .refine((names) => names.length > 0 && names.every((name) => ALGORITHMS.includes(name)), {
-      error: `must be some of ${ALGORITHMS.join(", ")}`,
-    })
-    .default(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]),
-  TENANT_CLAIM: filled("must be a claim's name").default("tenants"),
-  ADMIN_SCOPE: filled("must be a scope").default("tenants:admin"),
-  CLOCK_SKEW_SECONDS: whole(0, 300, 30),
-  /** An unknown key has the issuer's keys read again at most this often. */
-  JWKS_INTERVAL_MS: whole(0, 3_600_000, 10_000),
+  ...TokenEnvironment.shape,
+  ...TelemetryEnvironment.shape,
+  /** Where /metrics is served, on a port of its own so that no ingress shows it; nowhere when not set. */
+  METRICS_PORT: wholeFrom(0, 65_535).optional(),
+  METRICS_HOST: z.string().min(1, { error: "must be an address" }).optional(),
   /** Requests a second; 0 is without a limit. */
   RATE_PER_TENANT: whole(0, 1_000_000, 1000),
   RATE_PER_CALLER: whole(0, 1_000_000, 1000),
@@ -122,8 +87,8 @@ type Environment = z.infer<typeof Environment>
 type Credentials =
   | { kind: "vault"; url: string }
   | { kind: "template"; template: string; fleet: string; folder: string }
-/** Who is believed to be who. */
-type Authority = { kind: "off" } | { kind: "issuer"; issuer: string; audience: string }
+const NO_AUTHORITY =
+  "OIDC_ISSUER and OIDC_AUDIENCE must say whose tokens are accepted; AUTH=off would accept everybody"
 
 /** Checked settings of the API. */
 export type Config = Environment & { credentials: Credentials; authority: Authority }
@@ -142,11 +107,11 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config } |
   const { data } = result
   const credentials = credentialsOf(data)
   const authority = authorityOf(data)
-  const problems = [credentials, authority].filter((one) => typeof one === "string")
+  const problems = [credentials].filter((one) => typeof one === "string")
+  if (!authority) problems.push(NO_AUTHORITY)
   if (data.TENANT_FROM.has("host") && data.TENANT_HOST_SUFFIXES.length === 0)
     problems.push("TENANT_HOST_SUFFIXES is not set: TENANT_FROM names host, so it must name a domain")
-  if (problems.length > 0 || typeof credentials === "string" || typeof authority === "string")
-    return { problems }
+  if (problems.length > 0 || typeof credentials === "string" || !authority) return { problems }
   return { config: { ...data, credentials, authority } }
 }
 
@@ -162,11 +127,4 @@ function credentialsOf(data: Environment): Credentials | string {
   if (FLEET_ID === undefined || TENANTS_DIR === undefined)
     return "CONNECTION_TEMPLATE needs FLEET_ID and TENANTS_DIR, which say whose databases are served"
   return { kind: "template", template: CONNECTION_TEMPLATE, fleet: FLEET_ID, folder: TENANTS_DIR }
-}
-
-function authorityOf({ AUTH, OIDC_ISSUER, OIDC_AUDIENCE }: Environment): Authority | string {
-  if (AUTH === "off") return { kind: "off" }
-  if (OIDC_ISSUER === undefined || OIDC_AUDIENCE === undefined)
-    return "OIDC_ISSUER and OIDC_AUDIENCE must say whose tokens are accepted; AUTH=off would accept everybody"
-  return { kind: "issuer", issuer: OIDC_ISSUER, audience: OIDC_AUDIENCE }
 }

@@ -3,6 +3,7 @@ import { TransientError } from "../reconciler/errors.ts"
 import type { Credential, CredentialReader } from "../reconciler/providers/vault.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
 import { createLru } from "./lru.ts"
+import { countCredentialRead } from "./metrics.ts"
 
 export type CredentialCache = {
   /**
@@ -94,10 +95,15 @@ export function cacheCredentials(
       const held = serving.get(tenant) ?? refusing.get(tenant)
       if (held && isFresh(held, maxAge)) {
         held.usedAt = now()
+        countCredentialRead("hit")
         return held.credential
       }
       const isStale = held?.credential?.state === "active"
-      if (isStale && now() - held.failedAt < options.holdOff) return held.credential
+      if (isStale && now() - held.failedAt < options.holdOff) {
+        countCredentialRead("stale")
+        return held.credential
+      }
+      countCredentialRead("miss")
       try {
         return (await within(options.patience, readShared(tenant))).credential
       } catch (error) {

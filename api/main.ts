@@ -4,8 +4,10 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { createLogger, keepSecret } from "../reconciler/log.ts"
+import { startMetrics } from "../reconciler/metrics.ts"
 import { openCredentialReader } from "../reconciler/providers/vault.ts"
 import { openTenantList } from "../reconciler/providers/vault-names.ts"
+import { startTracing } from "../reconciler/tracing.ts"
 import { createApp } from "./app.ts"
 import { type Authenticate, believeEverybody } from "./caller.ts"
 import { type Config, readConfig } from "./config.ts"
@@ -15,6 +17,7 @@ import { createDirectory } from "./directory.ts"
 import { codeOf, forLog } from "./failures.ts"
 import { openFleet } from "./fleet.ts"
 import { watchReadiness } from "./health.ts"
+import { measureCredentials, measurePools, serveMetrics } from "./metrics.ts"
 import { createPools } from "./pools.ts"
 import { limitRate } from "./rate.ts"
 import { openTemplate } from "./template.ts"
@@ -48,6 +51,8 @@ if ("problems" in environment) {
 await serve(environment.config)
 
 async function serve(config: Config): Promise<void> {
+  const endTracing = await startTracing("tenantry-api", log)
+  startMetrics({ byTenant: config.METRICS_TENANT_LABEL === "on" })
   const { readCredential: readVault, listTenants } = openCredentials(config.credentials)
   const directory = createDirectory(
     listTenants,
@@ -66,19 +71,23 @@ async function serve(config: Config): Promise<void> {
     patience: 5000,
     holdOff: 5000,
   })
-  const pools = createPools(
-    {
-      maxConnections: config.POOL_MAX,
-      budget: config.CONNECTIONS_MAX,
-      maxWaiting: 500,
-      maxWaitingTotal: 5000,
-      wait: config.POOL_WAIT_MS,
-      connectTimeout: config.CONNECT_TIMEOUT_MS,
-      statementTimeout: config.STATEMENT_TIMEOUT_MS,
-      idleTimeout: config.POOL_IDLE_MS,
-    },
-    log,
+  const pools = measurePools(
+    createPools(
+      {
+        maxConnections: config.POOL_MAX,
+        budget: config.CONNECTIONS_MAX,
+        maxWaiting: 500,
+        maxWaitingTotal: 5000,
+        wait: config.POOL_WAIT_MS,
+        connectTimeout: config.CONNECT_TIMEOUT_MS,
+        statementTimeout: config.STATEMENT_TIMEOUT_MS,
+        idleTimeout: config.POOL_IDLE_MS,
+      },
+      log,
+    ),
+    config.CONNECTIONS_MAX,
   )
+  measureCredentials(credentials)
   const databases = openDatabases({ credentials, pools, log, patience: config.RETRY_MS })
   const readiness = watchReadiness(readVault, { now, interval: 5000, patience: 3000 })
   const rate = { now, capacity: 10_000 }
@@ -112,7 +121,8 @@ async function serve(config: Config): Promise<void> {
     log.fatal({ port: config.PORT, code: codeOf(error) }, "cannot listen: set PORT to one that is free")
     process.exit(1)
   })
-  log.info({ port: (server.address() as AddressInfo).port }, "api is listening")
+  const metricsPort = await openMetrics(config)
+  log.info({ port: (server.address() as AddressInfo).port, metricsPort }, "api is listening")
 
   const [signal] = (await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")])) as [string]
   log.info({ signal }, "api is ending")
@@ -127,8 +137,22 @@ async function serve(config: Config): Promise<void> {
     server.closeAllConnections()
   }
   await Promise.race([pools.close(), sleep(CLOSE_GRACE)])
+  await endTracing()
   log.info("api has ended")
   process.exit(0)
+}
+
+/** The port that metrics are served on; undefined where the settings name none. */
+async function openMetrics({ METRICS_PORT, METRICS_HOST, HOST }: Config): Promise<number | undefined> {
+  if (METRICS_PORT === undefined) return undefined
+  const server = await serveMetrics(METRICS_PORT, METRICS_HOST ?? HOST).catch((error: unknown) => {
+    log.fatal(
+      { port: METRICS_PORT, code: codeOf(error) },
+      "cannot listen: set METRICS_PORT to one that is free",
+    )
+    process.exit(1)
+  })
+  return (server.address() as AddressInfo).port
 }
 
 function openCredentials(credentials: Config["credentials"]): ReturnType<typeof openTemplate> {
@@ -150,15 +174,5 @@ function openAuthority(config: Config): Authenticate {
     log.warn("AUTH=off: whoever reaches this port may read and change every tenant's data")
     return believeEverybody
   }
-  return believeTokens(
-    {
-      ...config.authority,
-      algorithms: config.JWT_ALGORITHMS,
-      tenantClaim: config.TENANT_CLAIM,
-      adminScope: config.ADMIN_SCOPE,
-      clockSkew: config.CLOCK_SKEW_SECONDS,
-      keyInterval: config.JWKS_INTERVAL_MS,
-    },
-    log,
-  )
+  return believeTokens(config.authority.settings, log)
 }

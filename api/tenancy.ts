@@ -37,6 +37,7 @@ export function tenancy({
     if (!caller.mayUse(tenant)) throw new Problem("tenant-forbidden", "the token is not for this tenant")
     tenantRate(tenant)
     const database = await databases.open(tenant, untilGone(response))
+    response.locals["served"] = tenant
     return { database, caller: caller.name, prefix: prefixOf(request) }
   }
 }

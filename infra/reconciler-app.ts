@@ -83,7 +83,7 @@ export function createReconciler(place: Place, image: string, parts: Parts): Con
 }
 
 function reconcilerVariables({ settings, names }: Place, { identity, tenantVault }: Parts) {
-  const { neon, repository } = settings
+  const { neon, oidc, repository } = settings
   const checkout = [ROOT, LINK, repository.folder].filter((part) => part !== "").join("/")
   return variables({
     ...settings.reconciler.environment,
@@ -94,6 +94,9 @@ function reconcilerVariables({ settings, names }: Place, { identity, tenantVault
     NEON_DATABASE_OWNER: neon.owner,
     KEY_VAULT_URL: tenantVault.uri,
     AZURE_CLIENT_ID: identity.clientId,
+    AUTH: "on",
+    OIDC_ISSUER: oidc.issuer,
+    OIDC_AUDIENCE: oidc.audience,
     TENANTS_DIR: `${checkout}/tenants`,
     FLEET_FILE: `${checkout}/fleet.yaml`,
     // The image's own: the schema and the API that needs it are released together.

@@ -1,5 +1,21 @@
 /** Variables that a stack may set itself; the program sets the others that an app reads. */
 
+/** What either app tells of itself. */
+const TELEMETRY = [
+  "METRICS_TENANT_LABEL",
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_PROTOCOL",
+  "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+  "OTEL_TRACES_EXPORTER",
+  "OTEL_TRACES_SAMPLER",
+  "OTEL_TRACES_SAMPLER_ARG",
+  "OTEL_RESOURCE_ATTRIBUTES",
+  "OTEL_SERVICE_NAME",
+  "OTEL_SDK_DISABLED",
+  "LOG_LEVEL",
+] as const
+
 /** Variables of the API that a stack may set; each has a default in api/config.ts. */
 export const API_TUNABLES = [
   "TENANT_HEADER",
@@ -20,7 +36,8 @@ export const API_TUNABLES = [
   "STATEMENT_TIMEOUT_MS",
   "RETRY_MS",
   "NEGATIVE_CACHE_MS",
-  "LOG_LEVEL",
+  "METRICS_PORT",
+  ...TELEMETRY,
 ] as const
 
 /** Variables of the reconciler that a stack may set; each has a default in reconciler/config.ts. */
@@ -31,5 +48,9 @@ export const RECONCILER_TUNABLES = [
   "NEON_REQUESTS_PER_SECOND",
   "SQL_CONCURRENCY",
   "DRAIN_SECONDS",
-  "LOG_LEVEL",
+  "JWT_ALGORITHMS",
+  "ADMIN_SCOPE",
+  "CLOCK_SKEW_SECONDS",
+  "JWKS_INTERVAL_MS",
+  ...TELEMETRY,
 ] as const

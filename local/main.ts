@@ -107,6 +107,7 @@ async function main(): Promise<void> {
     PORT: port,
     HOST: LOOPBACK,
     TENANTS_DIR: path.resolve(tenantsDir),
+    ...(process.env["METRICS_PORT"] ? { METRICS_PORT: process.env["METRICS_PORT"] } : {}),
     TENANT_FROM: "header,host,path",
     TENANT_HOST_SUFFIXES: "localhost",
     ...(await authentication(home)),

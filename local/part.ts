@@ -13,7 +13,7 @@ const MAX_RESTARTS = 5
 const GRACE = 30_000
 
 /** What of our own environment every part gets; the rest is its own. */
-const COMMON = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"]
+const COMMON = /^(?:PATH|HOME|LANG|TZ|TMPDIR|LOG_LEVEL|METRICS_TENANT_LABEL|OTEL_\w+|EVENTS_WEBHOOK_\w+)$/
 
 /**
  * Runs `node <entry>` with the given environment and starts it again when it ends unasked. Each line that it
@@ -33,7 +33,7 @@ export function startPart(options: {
   let isStopping = false
   const falls: number[] = []
   const common = Object.fromEntries(
-    COMMON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+    Object.entries(process.env).filter(([name, value]) => COMMON.test(name) && value),
   )
 
   const start = () => {

@@ -1,5 +1,6 @@
 /** Carries a plan out: tenants side by side, each tenant's actions in order, one failure stops that tenant only. */
 import { performance } from "node:perf_hooks"
+import { observeAction } from "./action-metrics.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import type { Migrations, StepLimits } from "./migrations.ts"
 import type { Action, Change } from "./action.ts"
@@ -68,7 +69,7 @@ export async function apply(
         const begun = performance.now()
         await vacancies.wait(change, action)
         signal.throwIfAborted()
-        await perform(action, context)
+        await observeAction(change, action, () => perform(action, context))
         vacancies.vacate(action)
         progress({ kind: "action", change, action: action.kind, ms: Math.round(performance.now() - begun) })
       }

@@ -1,6 +1,7 @@
 /** The environment, validated once. */
 import { z } from "zod"
 import { TerminalError } from "./errors.ts"
+import { type Authority, authorityOf, TelemetryEnvironment, TokenEnvironment, whole } from "./environment.ts"
 import type { NeonConfig } from "./providers/neon.ts"
 import type { Sources } from "./reconcile.ts"
 
@@ -9,14 +10,6 @@ const neonId = z
   .regex(/^[a-z0-9-]{1,60}$/, { error: "must be an id of Neon's: lower-case letters, digits, hyphens" })
 const url = (protocol: RegExp, example: string) =>
   z.url({ protocol, error: `must be a URL such as ${example}` })
-const whole = (fallback: number, min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, { error: "must be a whole number" })
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, { error: `must be from ${min} to ${max}` })
-    .default(fallback)
-
 /** Every variable that the reconciler reads. */
 export const ReconcilerEnvironment = z.object({
   NEON_API_URL: url(/^https?$/, "https://console.neon.tech/api/v2"),
@@ -29,19 +22,21 @@ export const ReconcilerEnvironment = z.object({
   TENANTS_DIR: z.string().min(1).default("./tenants"),
   FLEET_FILE: z.string().min(1).default("./fleet.yaml"),
   MIGRATIONS_DIR: z.string().min(1).default("./migrations"),
-  STATUS_PORT: whole(3001, 0, 65_535),
+  STATUS_PORT: whole(0, 65_535, 3001),
   /** The address that the status is served on; all of the machine's when not set. */
   STATUS_HOST: z.string().min(1, { error: "must be an address" }).optional(),
   /** Seconds between two passes when no file changes. */
-  RECONCILE_INTERVAL: whole(60, 1, 86_400),
+  RECONCILE_INTERVAL: whole(1, 86_400, 60),
   /** Milliseconds between two looks at each file, where the volume tells of no changes; 0: it does. */
-  WATCH_POLL_INTERVAL: whole(0, 0, 60_000),
+  WATCH_POLL_INTERVAL: whole(0, 60_000, 0),
   /** Milliseconds between two looks at an operation of Neon's. */
-  NEON_POLL_INTERVAL: whole(1000, 10, 60_000),
-  NEON_REQUESTS_PER_SECOND: whole(8, 1, 10_000),
-  SQL_CONCURRENCY: whole(8, 1, 100),
+  NEON_POLL_INTERVAL: whole(10, 60_000, 1000),
+  NEON_REQUESTS_PER_SECOND: whole(1, 10_000, 8),
+  SQL_CONCURRENCY: whole(1, 100, 8),
   /** Seconds that running transactions get when a tenant's database is closed. */
-  DRAIN_SECONDS: whole(10, 0, 600),
+  DRAIN_SECONDS: whole(0, 600, 10),
+  ...TokenEnvironment.omit({ TENANT_CLAIM: true }).shape,
+  ...TelemetryEnvironment.shape,
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
 })
 
@@ -58,6 +53,10 @@ export type Config = {
   /** Milliseconds. */
   drain: number
   sqlConcurrency: number
+  /** Whose tokens open the status page; undefined: nobody's. */
+  authority: Authority | undefined
+  /** Whether metrics name tenants. */
+  metricsByTenant: boolean
 }
 
 /** Throws TerminalError that names every variable that is missing or wrong. */
@@ -91,5 +90,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     polling: env.WATCH_POLL_INTERVAL,
     drain: env.DRAIN_SECONDS * 1000,
     sqlConcurrency: env.SQL_CONCURRENCY,
+    authority: authorityOf(env),
+    metricsByTenant: env.METRICS_TENANT_LABEL === "on",
   }
 }

@@ -1,8 +1,10 @@
 /** When the next pass runs: at once when a file changes, soon after a failure, and else at an interval. */
+import { randomUUID } from "node:crypto"
 import { TerminalError, TransientError } from "./errors.ts"
-import type { Logger } from "./log.ts"
-import { createPassLog, type PassLog } from "./pass-log.ts"
+import { type Logger, withLogFields } from "./log.ts"
+import type { PassListener } from "./pass-listener.ts"
 import { reconcile, type Review, type Sources } from "./reconcile.ts"
+import { inSpan } from "./spans.ts"
 import { statusOf, type TenantStatus } from "./status.ts"
 import { createWakeUp } from "./wake-up.ts"
 import type { World } from "./world.ts"
@@ -26,25 +28,38 @@ const LAST_BACKOFF = 60_000
 export async function control(
   sources: Sources,
   world: World,
-  options: { interval: number; polling: number; signal: AbortSignal; log: Logger; status: FleetStatus },
+  options: {
+    interval: number
+    polling: number
+    signal: AbortSignal
+    log: Logger
+    status: FleetStatus
+    listener: PassListener
+  },
 ): Promise<void> {
-  const { interval, polling, signal, log, status } = options
+  const { interval, polling, signal, log, status, listener } = options
   const { tenantsDir, fleetFile, migrationsDir } = sources
   const onError = (error: unknown) => log.error({ error: String(error) }, "watching failed")
   const wakeUp = createWakeUp([tenantsDir, fleetFile, migrationsDir], { polling, onError })
-  const passLog = createPassLog(log)
   let failures = 0
   let isSettled = false
   while (!signal.aborted) {
     wakeUp.arm()
-    const { next, after } = await pass(sources, world, { log, passLog, signal, status })
+    const id = randomUUID()
+    const { next, after } = await withLogFields({ pass: id }, () =>
+      inSpan("pass", { attributes: { "tenantry.pass": id }, isRoot: true }, () =>
+        pass(sources, world, { id, log, listener, signal, status }),
+      ),
+    )
     failures = next === "backoff" ? failures + 1 : 0
     if (next === "again" || signal.aborted) continue
     if (!isSettled && status.lastError === undefined) log.info("first passes are over")
     isSettled ||= status.lastError === undefined
     const backoff = Math.min(FIRST_BACKOFF * 2 ** (failures - 1), LAST_BACKOFF) * (0.75 + Math.random() / 2)
     const pause = next === "backoff" ? (after ?? backoff) : (after ?? interval)
-    await wakeUp.wait(Math.min(pause, interval), signal)
+    const rest = Math.min(pause, interval)
+    listener.rests(Date.now() + rest)
+    await wakeUp.wait(rest, signal)
   }
   await wakeUp.close()
 }
@@ -57,21 +72,25 @@ async function pass(
   sources: Sources,
   world: World,
   {
+    id,
     log,
-    passLog,
+    listener,
     signal,
     status,
-  }: { log: Logger; passLog: PassLog; signal: AbortSignal; status: FleetStatus },
+  }: { id: string; log: Logger; listener: PassListener; signal: AbortSignal; status: FleetStatus },
 ): Promise<{ next: "again" | "backoff" | "rest"; after?: number | undefined }> {
   const at = Date.now()
+  listener.begins(id, at)
+  const ended = (how: "done" | "incomplete" | "failed" | "lease-held") =>
+    listener.ended({ id, at, ms: Date.now() - at, how })
   try {
     const { review, outcomes } = await reconcile(sources, world, {
       signal,
       planned: (planned) => {
-        passLog.planned(planned)
         update(status, planned, new Map())
+        listener.planned(planned)
       },
-      progress: passLog.progress,
+      progress: listener.progress,
     })
     const failed = outcomes.filter(({ error }) => error !== undefined)
     const errors = failed.map(({ change, error }) => {
@@ -86,17 +105,20 @@ async function pass(
       status.tenants.filter((tenant) => tenant.condition === condition).length
     const tenants = { ready: count("Ready"), reconciling: count("Reconciling"), stalled: count("Stalled") }
     log.info({ ms, changes: outcomes.length, failures: failed.length, ...tenants }, "pass done")
+    ended(failed.length > 0 ? "incomplete" : "done")
     if (failed.length > 0) return { next: "backoff" }
     const after = review.retryAt === undefined ? undefined : Math.max(0, review.retryAt - Date.now())
     return outcomes.length > 0 ? { next: "again" } : { next: "rest", after }
   } catch (error) {
     if (error instanceof TransientError && error.reason === "LeaseHeld") {
       log.info({ retryAfter: error.retryAfter }, "another reconciler holds the lease")
+      ended("lease-held")
       return { next: "backoff", after: error.retryAfter }
     }
     const isOurs = error instanceof TerminalError || error instanceof TransientError
     status.lastError = error instanceof Error ? error.message : String(error)
     log.error({ reason: isOurs ? error.reason : "Unexpected", error: status.lastError }, "pass failed")
+    ended("failed")
     return { next: "backoff" }
   }
 }

@@ -1,4 +1,6 @@
 /** JSON logs on standard error, and the one place that takes credentials out of text. */
+import { AsyncLocalStorage } from "node:async_hooks"
+import { trace } from "@opentelemetry/api"
 import pino from "pino"
 
 const known = new Set<string>()
@@ -18,6 +20,18 @@ export function redact(text: string): string {
   return clean
 }
 
+const fields = new AsyncLocalStorage<Record<string, unknown>>()
+
+/** Every line that is logged in `work`, and in what it starts, has these fields: which pass or request it belongs to. */
+export const withLogFields = <T>(more: Record<string, unknown>, work: () => T): T =>
+  fields.run({ ...fields.getStore(), ...more }, work)
+
+/** What belongs to the pass or request of a line, and to its trace where there is one. */
+function fieldsNow(): Record<string, unknown> {
+  const span = trace.getActiveSpan()?.spanContext()
+  return { ...fields.getStore(), ...(span ? { trace_id: span.traceId, span_id: span.spanId } : {}) }
+}
+
 /** An unknown level is the configuration's to refuse; until then the usual one serves. */
 const levelOf = (name = "info") => (name in pino.levels.values ? name : "info")
 
@@ -31,6 +45,7 @@ export const createLogger = (
       base: { name },
       level: levelOf(process.env["LOG_LEVEL"]),
       timestamp: pino.stdTimeFunctions.isoTime,
+      mixin: fieldsNow,
       formatters: { level: (label) => ({ level: label }) },
     },
     { write: (line) => write(redact(line)) },

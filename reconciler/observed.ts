@@ -60,7 +60,7 @@ export async function proveAbsent(
   { changes }: Pick<Diff, "changes">,
 ): Promise<void> {
   const listed = new Set(secrets.map(({ name }) => name.toLowerCase()))
-  const look = createSemaphore(LOOKS)
+  const look = createSemaphore(LOOKS, "vault looks")
   await Promise.all(
     changes
       .filter(({ tenant }) => !listed.has(secretName(tenant)))

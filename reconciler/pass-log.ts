@@ -1,16 +1,10 @@
 /** What a pass says in the log: constant messages with fields. What stays as it was is said once, not at each pass. */
-import type { Progress } from "./apply.ts"
 import type { Logger } from "./log.ts"
-import type { Review } from "./reconcile.ts"
+import type { PassListener } from "./pass-listener.ts"
 import type { TenantId } from "./tenant.ts"
 import { formatProblem } from "./yaml-file.ts"
 
-export type PassLog = {
-  planned: (review: Pick<Review, "read" | "migrations" | "plan">) => void
-  progress: Progress
-}
-
-export function createPassLog(log: Logger): PassLog {
+export function createPassLog(log: Logger): Pick<PassListener, "planned" | "progress"> {
   let told = new Set<string>()
   /** What failed, as it was said, by tenant. */
   const failing = new Map<TenantId, string>()

@@ -27,7 +27,7 @@ export type World = {
 export const openWorld = (config: Config): World => ({
   neon: openNeon(config.neon),
   vault: openVault(config.vaultUrl),
-  sql: createSemaphore(config.sqlConcurrency),
+  sql: createSemaphore(config.sqlConcurrency, "sql"),
   drain: config.drain,
   cell: config.neon.projectId,
   files: createFileMemory(),

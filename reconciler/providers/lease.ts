@@ -1,6 +1,7 @@
 /** Who may apply: one reconciler per fleet at a time, decided by Postgres. */
 import { createHash } from "node:crypto"
 import { Client } from "pg"
+import { Gauge } from "prom-client"
 import { TransientError } from "../errors.ts"
 import type { FleetId } from "../tenant.ts"
 
@@ -9,6 +10,11 @@ export type Lease = {
   lost: AbortSignal
   release: () => Promise<void>
 }
+
+const held = new Gauge({
+  name: "tenantry_lease_held",
+  help: "1 while this process may apply: no other reconciler of the fleet can at the same time.",
+})
 
 /** Milliseconds between two proofs of life, and how long one may take. */
 const HEARTBEAT = 4000
@@ -27,6 +33,7 @@ export async function acquireLease(uri: string, fleet: FleetId): Promise<Lease |
     application_name: "tenantry-lease",
   })
   const lost = new AbortController()
+  lost.signal.addEventListener("abort", () => held.set(0))
   client.on("error", () => lost.abort())
   client.on("end", () => lost.abort())
   try {
@@ -49,6 +56,7 @@ export async function acquireLease(uri: string, fleet: FleetId): Promise<Lease |
       "could not ask Postgres for the fleet's lease: it is away or busy",
     )
   }
+  if (!lost.signal.aborted) held.set(1)
   const heartbeat = setInterval(() => void client.query("select").catch(() => lost.abort()), HEARTBEAT)
   heartbeat.unref()
   return {

@@ -1,5 +1,6 @@
 /** Changing Neon safely: what may be sent again, what must be looked at first, and when a change has taken effect. */
 import { setTimeout as sleep } from "node:timers/promises"
+import { countRetry } from "../calls.ts"
 import { TerminalError, TransientError } from "../errors.ts"
 import { neonError, NeonFailure } from "./neon-errors.ts"
 
@@ -119,6 +120,7 @@ export function createMutations({ operation: lookAt, recent, names, pollInterval
           if (++resends > MAX_RESENDS) throw neonError(what, error)
         }
         if (Date.now() > deadline) throw neonError(what, error)
+        countRetry("neon", error.status)
         await pause(attempt, error)
       }
     }

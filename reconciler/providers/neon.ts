@@ -3,7 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { createApiClient } from "@neondatabase/api-client"
 import { z } from "zod"
 import { TerminalError } from "../errors.ts"
+import { countRetry, observeCall } from "../calls.ts"
 import { keepSecret } from "../log.ts"
+import { passOnTrace } from "../spans.ts"
 import { neonError, NeonFailure, parse } from "./neon-errors.ts"
 import { createMutations } from "./neon-mutations.ts"
 import { createSemaphore, createTokenBucket } from "./pacing.ts"
@@ -46,6 +48,13 @@ const assertName = (name: string, ...rules: ((name: string) => boolean)[]) => {
   throw new TerminalError("UnsafeName", `refusing to touch a database named ${JSON.stringify(name)}`)
 }
 
+type Answer = { status: number; data: unknown }
+/** For the metrics. */
+const READING = {
+  done: ({ status }: Answer) => status,
+  failed: (error: unknown) => (error instanceof NeonFailure ? error.status : undefined),
+}
+
 const TIMEOUTS = { request: 30_000, mutation: 180_000 }
 
 export type Neon = ReturnType<typeof openNeon>
@@ -63,16 +72,27 @@ export function openNeon(config: NeonConfig) {
     timeout: timeouts.request,
     maxRedirects: 0,
   })
-  const take = createTokenBucket(config.requestsPerSecond)
-  const oneAtATime = createSemaphore(1)
+  client.instance.interceptors.request.use((request) => {
+    passOnTrace((name, value) => request.headers.set(name, value))
+    return request
+  })
+  const take = createTokenBucket(config.requestsPerSecond, "neon requests")
+  const oneAtATime = createSemaphore(1, "neon changes")
 
-  const call = async <T>(schema: z.ZodType<T>, send: () => Promise<{ data: unknown }>): Promise<T> => {
+  /** One request; `operation` is the name of the client's method. */
+  const call = async <T>(
+    operation: string,
+    schema: z.ZodType<T>,
+    send: () => Promise<Answer>,
+  ): Promise<T> => {
     await take()
-    return parse(schema, await send().catch(NeonFailure.raise))
+    return parse(schema, await observeCall("neon", operation, READING, () => send().catch(NeonFailure.raise)))
   }
 
   async function names(): Promise<string[]> {
-    const { databases } = await call(Databases, () => client.listProjectBranchDatabases(projectId, branchId))
+    const { databases } = await call("listDatabases", Databases, () =>
+      client.listProjectBranchDatabases(projectId, branchId),
+    )
     const stranger = databases.find((database) => database.branch_id !== branchId)
     if (stranger)
       throw new NeonFailure(undefined, `the list holds a database of branch ${stranger.branch_id}`)
@@ -80,13 +100,14 @@ export function openNeon(config: NeonConfig) {
   }
 
   const { mutate } = createMutations({
-    operation: (id) => call(OneOperation, () => client.getProjectOperation(projectId, id)),
-    recent: () => call(Operations, () => client.listProjectOperations({ projectId, limit: 20 })),
+    operation: (id) => call("getOperation", OneOperation, () => client.getProjectOperation(projectId, id)),
+    recent: () =>
+      call("listOperations", Operations, () => client.listProjectOperations({ projectId, limit: 20 })),
     names,
     pollInterval: config.pollInterval,
     timeout: timeouts.mutation,
   })
-  const send = (request: () => Promise<{ data: unknown }>) => () => call(Accepted, request)
+  const send = (operation: string, request: () => Promise<Answer>) => () => call(operation, Accepted, request)
 
   return {
     /** The names of all databases of the branch; complete, or it throws. One call. */
@@ -98,7 +119,9 @@ export function openNeon(config: NeonConfig) {
         const database = { name, owner_name: config.owner }
         await mutate({
           what: `create the database ${name}`,
-          send: send(() => client.createProjectBranchDatabase(projectId, branchId, { database })),
+          send: send("createDatabase", () =>
+            client.createProjectBranchDatabase(projectId, branchId, { database }),
+          ),
           isDone: (all) => all.includes(name),
           subject: undefined,
         })
@@ -112,7 +135,9 @@ export function openNeon(config: NeonConfig) {
         const database = { name: to }
         await mutate({
           what: `rename the database ${from} to ${to}`,
-          send: send(() => client.updateProjectBranchDatabase(projectId, branchId, from, { database })),
+          send: send("renameDatabase", () =>
+            client.updateProjectBranchDatabase(projectId, branchId, from, { database }),
+          ),
           isDone: (all) => all.includes(to) && !all.includes(from),
           subject: from,
         })
@@ -124,7 +149,7 @@ export function openNeon(config: NeonConfig) {
         assertName(name, isSafeName, isOurName)
         await mutate({
           what: `drop the database ${name}`,
-          send: send(() => client.deleteProjectBranchDatabase(projectId, branchId, name)),
+          send: send("dropDatabase", () => client.deleteProjectBranchDatabase(projectId, branchId, name)),
           isDone: (all) => !all.includes(name),
           subject: name,
         })
@@ -140,7 +165,7 @@ export function openNeon(config: NeonConfig) {
         pooled,
       }
       const { uri } = await surely("get the owner's connection string", () =>
-        call(z.object({ uri: z.url() }), () => client.getConnectionUri(query)),
+        call("getConnectionUri", z.object({ uri: z.url() }), () => client.getConnectionUri(query)),
       )
       keepSecret(new URL(uri).password)
       return uri
@@ -156,6 +181,7 @@ async function surely<T>(what: string, run: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (!(error instanceof NeonFailure)) throw error
       if (attempt >= 4 || !(error.isPassing || error.isAmbiguous)) throw neonError(what, error)
+      countRetry("neon", error.status)
       await sleep(error.retryAfter ?? 250 * 2 ** attempt * (0.75 + Math.random() / 2))
     }
   }

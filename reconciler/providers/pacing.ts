@@ -1,25 +1,46 @@
 /** How fast, and how many at once. */
 import { setTimeout as sleep } from "node:timers/promises"
+import { Gauge } from "prom-client"
 
-/** A token bucket: resolves when the caller may go. Holds two seconds' worth of unused tokens. */
-export function createTokenBucket(perSecond: number): () => Promise<void> {
+const depth = new Gauge({
+  name: "tenantry_queue_depth",
+  help: "Tasks that wait for their turn.",
+  labelNames: ["queue"],
+})
+
+/**
+ * A token bucket: resolves when the caller may go. Holds two seconds' worth of unused tokens. Who waits is shown in the
+ * metrics as this `queue`.
+ */
+export function createTokenBucket(perSecond: number, queue: string): () => Promise<void> {
   let next = 0
+  depth.inc({ queue }, 0)
   return async () => {
     const now = Date.now()
     next = Math.max(next, now - 2000) + 1000 / perSecond
-    if (next > now) await sleep(next - now)
+    if (next <= now) return
+    depth.inc({ queue })
+    await sleep(next - now).finally(() => depth.dec({ queue }))
   }
 }
 
 export type Semaphore = <T>(task: () => Promise<T>) => Promise<T>
 
-/** Runs at most `limit` tasks at once, in the order of their arrival; a failure is its own task's only. */
-export function createSemaphore(limit: number): Semaphore {
+/**
+ * Runs at most `limit` tasks at once, in the order of their arrival; a failure is its own task's only. Who waits is
+ * shown in the metrics as this `queue`.
+ */
+export function createSemaphore(limit: number, queue: string): Semaphore {
   let free = limit
   const waiting: (() => void)[] = []
+  depth.inc({ queue }, 0)
   return async (task) => {
     if (free > 0) free--
-    else await new Promise<void>((resolve) => waiting.push(resolve))
+    else {
+      depth.inc({ queue })
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      depth.dec({ queue })
+    }
     try {
       return await task()
     } finally {

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client, DatabaseError, escapeIdentifier as quote, escapeLiteral as literal } from "pg"
 import { TerminalError, TransientError } from "../errors.ts"
+import { observeCall } from "../calls.ts"
 import { keepSecret, redact } from "../log.ts"
 import {
   formatMarker,
@@ -35,6 +36,16 @@ export function withLogin(uri: string, role: string, password: string): string {
   return url.href
 }
 
+/** For the metrics: a session that ends well, or the code that Postgres or the system gave. */
+const READING = {
+  done: () => "ok",
+  failed: (error: unknown) => {
+    if (error instanceof TerminalError || error instanceof TransientError) return error.reason
+    const code = error instanceof Error && "code" in error ? error.code : undefined
+    return typeof code === "string" ? code : undefined
+  },
+}
+
 /** Runs `task` on a connection of its own, and converts what Postgres says into our errors. */
 export async function connected<T>(uri: string, task: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({
@@ -45,8 +56,10 @@ export async function connected<T>(uri: string, task: (client: Client) => Promis
   })
   client.on("error", () => {}) // the query that it breaks reports it
   try {
-    await client.connect()
-    return await task(client)
+    return await observeCall("postgres", "session", READING, async () => {
+      await client.connect()
+      return task(client)
+    })
   } catch (error) {
     throw postgresError(new URL(uri).pathname.slice(1), error)
   } finally {

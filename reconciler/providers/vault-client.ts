@@ -2,6 +2,7 @@
 import { DefaultAzureCredential } from "@azure/identity"
 import { SecretClient, type SecretClientOptions } from "@azure/keyvault-secrets"
 import { TerminalError, TransientError } from "../errors.ts"
+import { observeRequests } from "./vault-calls.ts"
 import { retryThrottled, vaultError } from "./vault-errors.ts"
 
 /** Longest that one operation, with the client's own retries, may take; in milliseconds. */
@@ -13,7 +14,10 @@ export function createVaultClient(url: string): SecretClient {
   const clientId = process.env["AZURE_CLIENT_ID"]
   const credential = new DefaultAzureCredential(clientId ? { managedIdentityClientId: clientId } : {})
   const options: SecretClientOptions = {
-    additionalPolicies: [{ policy: retryThrottled(), position: "perCall" }],
+    additionalPolicies: [
+      { policy: retryThrottled(), position: "perCall" },
+      { policy: observeRequests(), position: "perRetry" },
+    ],
     // The challenge names vault.azure.net, which only a vault of Azure's can be part of.
     disableChallengeResourceVerification: !AZURE_VAULT.test(new URL(url).hostname),
   }

@@ -27,7 +27,7 @@ export type Vault = ReturnType<typeof openVault>
  */
 export function openVault(url: string) {
   const client = createVaultClient(url)
-  const take = createTokenBucket(WRITES_PER_SECOND)
+  const take = createTokenBucket(WRITES_PER_SECOND, "vault writes")
   const writes = rememberWrites()
   return {
     /** All secrets, complete and with our own writes, or it throws; no value is read. One call per 25 secrets. */

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { startKeptIssuer } from "../../local/issuer.ts"
 import { startVault, type VaultServer } from "../../local/vault.ts"
 import { secretName } from "../../reconciler/tenant.ts"
+import { parseSeries, sumOf } from "../see/series.ts"
 import { FLEET, newTenantId, startWorld, type TestTenant, type World } from "./world.ts"
 
 const MAIN = path.resolve(import.meta.dirname, "../../api/main.ts")
@@ -86,16 +87,33 @@ async function start(environment: Record<string, string> = {}) {
   const listening = () => log.find(({ msg }) => msg === "api is listening")
   await expect.poll(() => listening() ?? child.exitCode, { timeout: 30_000 }).toBeTruthy()
   const url = `http://127.0.0.1:${String(listening()?.["port"])}`
-  return { child, log, output, ended, url }
+  const metricsUrl = `http://127.0.0.1:${String(listening()?.["metricsPort"])}/metrics`
+  return { child, log, output, ended, url, metricsUrl }
 }
 
 test("the process serves by a secret in Key Vault, and says nothing but JSON", async () => {
-  const api = await start()
+  const api = await start({ METRICS_PORT: "0" })
   const found = await fetch(`${api.url}/products/1`, { headers: { "X-TenantId": shop.id } })
   expect([found.status, await found.json()]).toMatchObject([200, { id: 1, price: 1199 }])
   expect((await fetch(`${api.url}/readyz`)).status).toBe(200)
   const unknown = await fetch(`${api.url}/products`, { headers: { "X-TenantId": newTenantId() } })
   expect(unknown.status).toBe(404)
+  await fetch(`${api.url}/products/2`, { headers: { "X-TenantId": shop.id } })
+  const metrics = await (await fetch(api.metricsUrl)).text()
+  const sum = (name: string, labels?: Record<string, string>) => sumOf(parseSeries(metrics), name, labels)
+  const route = "/products/:id"
+  expect(sum("tenantry_api_requests_total", { method: "GET", route, status: "200" })).toBe(2)
+  expect(sum("tenantry_api_request_duration_seconds_count", { method: "GET", route })).toBe(2)
+  expect(sum("tenantry_api_refusals_total", { reason: "tenant-not-found" })).toBe(1)
+  expect(sum("tenantry_pool_connections_idle")).toBe(1)
+  expect(sum("tenantry_pool_connections_max")).toBe(80)
+  expect(sum("tenantry_pool_wait_seconds_count")).toBe(2)
+  expect(sum("tenantry_credential_reads_total", { outcome: "miss" })).toBe(2)
+  expect(sum("tenantry_credential_reads_total", { outcome: "hit" })).toBeGreaterThan(2)
+  expect(sum("tenantry_credentials_held")).toBe(2)
+  expect(sum("tenantry_calls_total", { system: "vault", operation: "getSecret", status: "404" })).toBe(2)
+  expect(metrics).not.toContain(shop.id)
+  expect((await fetch(`${api.url}/metrics`)).status).toBe(404)
   api.child.kill("SIGTERM")
   expect(await api.ended).toBe(0)
   expect(await api.output).toBe("")
@@ -145,10 +163,17 @@ test("a tenant that is retired at the vault and closed at Postgres is 410 at onc
 }, 60_000)
 
 test("names in paths and hosts are found through the tags of Key Vault", async () => {
-  const api = await start({ TENANT_FROM: "host,path", TENANT_HOST_SUFFIXES: "localhost" })
+  const api = await start({
+    TENANT_FROM: "host,path",
+    TENANT_HOST_SUFFIXES: "localhost",
+    METRICS_PORT: "0",
+    METRICS_TENANT_LABEL: "on",
+  })
   const named = (await (await fetch(`${api.url}/t/SHOP/products/1`)).json()) as { id: number }
   expect(named.id).toBe(1)
   expect((await fetch(`${api.url}/t/nobody/products/1`)).status).toBe(404)
+  const series = parseSeries(await (await fetch(api.metricsUrl)).text())
+  expect(sumOf(series, "tenantry_api_requests_total", { tenant: shop.id })).toBe(1)
   const { items } = (await (await fetch(`${api.url}/tenants`)).json()) as {
     items: { name: string; id: string }[]
   }

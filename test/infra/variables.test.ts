@@ -52,6 +52,8 @@ function readDirectly(entry: string): string[] {
 /** Read by an app and never set on Azure, each with its reason. */
 const NEVER: Record<string, string> = {
   HOST: "a container listens on all of its addresses",
+  METRICS_HOST: "likewise",
+  OTEL_EXPORTER_OTLP_HEADERS: "it may hold a credential: a collector beside the app adds it",
   STATUS_HOST: "likewise: Azure's probes come from outside the container",
   CONNECTION_TEMPLATE: "it stands in the place of the vault",
   FLEET_ID: "it goes with CONNECTION_TEMPLATE",
@@ -71,7 +73,7 @@ const APPS = [
     entry: "reconciler/main.ts",
     schema: Object.keys(reconciler.ReconcilerEnvironment.shape),
     tunables: RECONCILER_TUNABLES as readonly string[],
-    never: ["STATUS_HOST"],
+    never: ["STATUS_HOST", "OTEL_EXPORTER_OTLP_HEADERS"],
   },
 ]
 

@@ -6,9 +6,13 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { readConfig } from "../../reconciler/config.ts"
 import { control, type FleetStatus } from "../../reconciler/controller.ts"
 import { createLogger } from "../../reconciler/log.ts"
+import { renderMetrics } from "../../reconciler/metrics.ts"
+import { tellAll } from "../../reconciler/pass-listener.ts"
+import { measurePasses } from "../../reconciler/pass-metrics.ts"
 import { openWorld, type World } from "../../reconciler/world.ts"
 import { eventually } from "../eventually.ts"
 import { type FleetWorld, startFleet } from "../fleet/world.ts"
+import { parseSeries, sumOf } from "../see/series.ts"
 
 const NAMES = ["Ada", "Bob", "Cleo", "Dora", "Emil"]
 const status: FleetStatus = { tenants: [], problems: [], lastPass: undefined, lastError: undefined }
@@ -36,7 +40,14 @@ beforeAll(async () => {
   const config = readConfig(fleet.environment())
   world = openWorld(config)
   const log = createLogger("reconciler", () => {})
-  running = control(config.sources, world, { interval: 500, polling: 0, signal: stop.signal, log, status })
+  running = control(config.sources, world, {
+    interval: 500,
+    polling: 0,
+    signal: stop.signal,
+    log,
+    status,
+    listener: tellAll(measurePasses(status)),
+  })
 })
 afterAll(async () => {
   stop.abort()
@@ -117,6 +128,55 @@ test("a new tenant gets every step at its creation, whatever the rollout does", 
   await fleet.declare({ id: "90000000-0000-4000-8000-000000000000", name: "Zoe" })
   await eventually("Zoe is served", () => expect(seen()["Zoe"]).toBe("Ready 0006 Served"))
   expect(seen()["Bob"]).toBe("Reconciling 0005 RolloutWaits")
+})
+
+test("the metrics tell of the passes, of every call, of the tenants and of the stopped rollout", async () => {
+  await eventually("the metrics show the fleet", async () => {
+    const { type, text } = await renderMetrics()
+    expect(type).toContain("text/plain")
+    const series = parseSeries(text)
+    const sum = (name: string, labels?: Record<string, string>) => sumOf(series, name, labels)
+    expect(sum("tenantry_passes_total", { outcome: "done" })).toBeGreaterThan(5)
+    expect(sum("tenantry_passes_total", { outcome: "incomplete" })).toBeGreaterThan(1)
+    expect(sum("tenantry_pass_duration_seconds_count")).toBe(sum("tenantry_passes_total"))
+    expect(Date.now() / 1000 - sum("tenantry_pass_last_success_timestamp_seconds")).toBeLessThan(60)
+    expect(sum("tenantry_actions_total", { kind: "create", outcome: "done" })).toBe(6)
+    expect(sum("tenantry_actions_total", { kind: "migrate", outcome: "failed" })).toBeGreaterThan(3)
+    expect(sum("tenantry_changes_total", { kind: "migrate", outcome: "failed" })).toBeGreaterThan(3)
+    expect(sum("tenantry_tenants", { condition: "Ready", state: "active" })).toBe(1)
+    expect(sum("tenantry_tenants", { condition: "Reconciling" })).toBe(4)
+    expect(sum("tenantry_tenants", { condition: "Stalled" })).toBe(1)
+    expect(sum("tenantry_changes_withheld", { reason: "RolloutWaits" })).toBe(4)
+    expect(sum("tenantry_tenants_by_schema", { schema: "0005" })).toBe(5)
+    expect(sum("tenantry_migrations_pending")).toBe(5)
+    expect(
+      sum("tenantry_calls_total", { system: "neon", operation: "listDatabases", status: "200" }),
+    ).toBeGreaterThan(5)
+    expect(sum("tenantry_calls_total", { system: "neon", operation: "createDatabase", status: "201" })).toBe(
+      6,
+    )
+    expect(
+      sum("tenantry_calls_total", { system: "vault", operation: "listSecrets", status: "200" }),
+    ).toBeGreaterThan(5)
+    expect(sum("tenantry_calls_total", { system: "postgres", status: "ok" })).toBeGreaterThan(10)
+    expect(sum("tenantry_calls_total", { system: "postgres", status: "MigrationFailed" })).toBeGreaterThan(3)
+    expect(text).toContain("tenantry_lease_held 0")
+    expect(text).toContain('tenantry_queue_depth{queue="sql"}')
+    expect(text).not.toContain("Ada")
+    expect(text).not.toContain("90000000-0000-4000-8000-000000000000")
+  })
+})
+
+test("a throttled call is counted with its status, and so is the retry", async () => {
+  const before = parseSeries((await renderMetrics()).text)
+  fleet.neon.faults.add({ kind: "rate-limited" })
+  await eventually("a retry is counted", async () => {
+    const after = parseSeries((await renderMetrics()).text)
+    const grown = (name: string) =>
+      sumOf(after, name, { system: "neon", status: "429" }) -
+      sumOf(before, name, { system: "neon", status: "429" })
+    expect([grown("tenantry_calls_total"), grown("tenantry_call_retries_total")]).toEqual([1, 1])
+  })
 })
 
 test("while a migration's file is faulty nobody is made or migrated, and everything else goes on", async () => {

@@ -37,7 +37,19 @@ test("the six variables that say where the world is are enough", () => {
     polling: 0,
     drain: 10_000,
     sqlConcurrency: 8,
+    authority: undefined,
+    metricsByTenant: false,
   })
+})
+
+test("the status page is opened by the tokens of an issuer, by nobody's, or without any by AUTH=off", () => {
+  const issuer = { OIDC_ISSUER: "https://login.example/", OIDC_AUDIENCE: "tenantry" }
+  expect(readConfig({ ...GOOD, ...issuer }).authority).toMatchObject({
+    kind: "issuer",
+    settings: { issuer: "https://login.example/", audience: "tenantry", adminScope: "tenants:admin" },
+  })
+  expect(readConfig({ ...GOOD, OIDC_ISSUER: issuer.OIDC_ISSUER }).authority).toBeUndefined()
+  expect(readConfig({ ...GOOD, AUTH: "off" }).authority).toEqual({ kind: "off" })
 })
 
 test("seconds in the environment are milliseconds in the configuration", () => {

@@ -30,7 +30,7 @@ afterEach(() => {
 })
 
 test("a bucket lets two seconds' worth through at once, and then its rate", async () => {
-  const take = createTokenBucket(8)
+  const take = createTokenBucket(8, "test")
   let taken = 0
   for (let n = 0; n < 40; n++) void take().then(() => taken++)
   await turn()
@@ -46,7 +46,7 @@ test("a bucket lets two seconds' worth through at once, and then its rate", asyn
 })
 
 test("a bucket that was left alone for long holds no more than two seconds' worth", async () => {
-  const take = createTokenBucket(5)
+  const take = createTokenBucket(5, "test")
   await take()
   await moveTo(now + 3_600_000)
   let taken = 0
@@ -81,7 +81,7 @@ function tasks() {
 
 test("a semaphore runs no more than its limit at once, in the order of arrival", async () => {
   const { running, end, task } = tasks()
-  const limited = createSemaphore(2)
+  const limited = createSemaphore(2, "test")
   const results = ["a", "b", "c", "d"].map((name) => limited(task(name)))
   await turn()
   expect(running).toEqual(["a", "b"])
@@ -96,7 +96,7 @@ test("a semaphore runs no more than its limit at once, in the order of arrival",
 
 test("a task that fails is its own affair: the place is free for the next", async () => {
   const { running, end, task } = tasks()
-  const limited = createSemaphore(1)
+  const limited = createSemaphore(1, "test")
   const first = limited(task("a")).catch((error: Error) => error.message)
   const second = limited(task("b"))
   await turn()
