@@ -2,7 +2,7 @@
 import type { Request } from "express"
 import type { TenantId } from "../reconciler/tenant.ts"
 
-export type Caller = {
+type Caller = {
   /** What is told apart in rate limits and idempotency keys: a token's subject, or an address. */
   name: string
   /** Whether the caller may ask of this tenant. */

@@ -35,6 +35,8 @@ const LOOPBACK = "127.0.0.1"
 /** Tenants that are listed when all is up; the status page has the rest. */
 const SHOWN = 20
 
+/** A token for the status page, where one is needed. */
+let administrator: string | undefined
 /** In the order of their start; ended in the opposite order. */
 const endings: { name: string; end: () => Promise<unknown> }[] = []
 const narrator = createNarrator(process.stdout)
@@ -103,6 +105,7 @@ async function main(): Promise<void> {
   }
   const file = await writeEnvironment(home, environment)
 
+  const auth = await authentication(home)
   startOurs("api", path.join(root, "api/main.ts"), [], {
     PORT: port,
     HOST: LOOPBACK,
@@ -110,11 +113,12 @@ async function main(): Promise<void> {
     ...(process.env["METRICS_PORT"] ? { METRICS_PORT: process.env["METRICS_PORT"] } : {}),
     TENANT_FROM: "header,host,path",
     TENANT_HOST_SUFFIXES: "localhost",
-    ...(await authentication(home)),
+    ...auth,
     ...vault.environment("api"),
   })
   startOurs("reconciler", path.join(root, "reconciler/main.ts"), ["run"], {
     ...environment,
+    ...auth,
     TENANTS_DIR: tenantsDir, // as it was given, so that messages name files as the user does
     FLEET_FILE: process.env["FLEET_FILE"] ?? "fleet.yaml",
     MIGRATIONS_DIR: process.env["MIGRATIONS_DIR"] ?? "migrations",
@@ -137,6 +141,7 @@ async function authentication(home: string): Promise<Record<string, string>> {
   if (!hasAuth) return { AUTH: "off" }
   const issuer = await startKeptIssuer(home)
   endings.push({ name: "issuer", end: issuer.close })
+  administrator = issuer.mint({ sub: "npm start", scope: "tenants:admin" })
   narrator.say(part("issuer", issuer.url, "npm run token -- --tenant shopify"))
   return issuer.environment
 }
@@ -163,7 +168,9 @@ function startOurs(name: string, entry: string, args: string[], environment: Rec
 
 /** Lists the tenants, and a command to try that has been tried. */
 async function introduce(): Promise<void> {
-  const response = await fetch(`http://127.0.0.1:${statusPort}/status.json`)
+  const response = await fetch(`http://127.0.0.1:${statusPort}/status.json`, {
+    headers: administrator ? { authorization: `Bearer ${administrator}` } : {},
+  })
   const { tenants } = (await response.json()) as {
     tenants: { id: string; name: string; condition: string; state: string; database?: string }[]
   }

@@ -3,6 +3,7 @@ import { z } from "zod"
 import { TerminalError } from "./errors.ts"
 import { type Authority, authorityOf, TelemetryEnvironment, TokenEnvironment, whole } from "./environment.ts"
 import type { NeonConfig } from "./providers/neon.ts"
+import { isTrustworthy } from "./providers/tokens.ts"
 import type { Sources } from "./reconcile.ts"
 
 const neonId = z
@@ -37,6 +38,18 @@ export const ReconcilerEnvironment = z.object({
   DRAIN_SECONDS: whole(0, 600, 10),
   ...TokenEnvironment.omit({ TENANT_CLAIM: true }).shape,
   ...TelemetryEnvironment.shape,
+  /** Where events are sent, as CloudEvents; nowhere when not set. */
+  EVENTS_WEBHOOK_URL: z
+    .url({ protocol: /^https?$/, error: "must be an address" })
+    .refine((address) => isTrustworthy(new URL(address)), { error: "must be https, or on this machine" })
+    .optional(),
+  /** Signs them: whsec_ and at least 24 bytes in base64, as Standard Webhooks says. */
+  EVENTS_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, {
+      error: "must be whsec_ and at least 24 bytes in base64: echo whsec_$(openssl rand -base64 32)",
+    })
+    .optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
 })
 
@@ -57,6 +70,8 @@ export type Config = {
   authority: Authority | undefined
   /** Whether metrics name tenants. */
   metricsByTenant: boolean
+  /** Where events are sent. */
+  webhook: { url: string; secret: string } | undefined
 }
 
 /** Throws TerminalError that names every variable that is missing or wrong. */
@@ -91,6 +106,19 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     drain: env.DRAIN_SECONDS * 1000,
     sqlConcurrency: env.SQL_CONCURRENCY,
     authority: authorityOf(env),
+    webhook: webhookOf(env),
     metricsByTenant: env.METRICS_TENANT_LABEL === "on",
   }
+}
+
+function webhookOf({
+  EVENTS_WEBHOOK_URL: address,
+  EVENTS_WEBHOOK_SECRET: secret,
+}: z.infer<typeof ReconcilerEnvironment>): Config["webhook"] {
+  if (address === undefined) return undefined
+  if (secret !== undefined) return { url: address, secret }
+  throw new TerminalError(
+    "BadEnvironment",
+    "environment: EVENTS_WEBHOOK_SECRET is not set; EVENTS_WEBHOOK_URL needs it, to sign what is sent",
+  )
 }

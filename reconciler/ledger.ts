@@ -43,6 +43,8 @@ export type ObservedSecret = {
   owner: FleetId | undefined
   entry: LedgerEntry | undefined
   changedAt: number
+  /** When its newest value was written, as far as the vault says; milliseconds since 1970. */
+  issuedAt?: number | undefined
 }
 
 const Tags = z.object({

@@ -16,6 +16,9 @@ export type TenantStatus = {
   database: string | undefined
   schema: string | undefined
   condition: Condition
+  /** When the tenant's credential was made; milliseconds since 1970. */
+  issuedAt?: number | undefined
+  isProtected?: boolean | undefined
   /** In CamelCase, for programs. */
   reason: string
   /** For people: what is the matter and what to do. */
@@ -41,6 +44,7 @@ export type Findings = {
 export function statusOf(findings: Findings, previous: readonly TenantStatus[], now: number): TenantStatus[] {
   const { fleet, tenants, held, observed, plan, errors } = findings
   const entries = new Map(entriesOf(observed.secrets, fleet).map((entry) => [entry.id, entry] as const))
+  const issued = new Map(observed.secrets.map(({ entry, issuedAt }) => [entry?.id, issuedAt] as const))
   const declared = new Map(tenants.map((tenant) => [tenant.id, tenant]))
   const stalls = new Map(plan.stalls.map((stall) => [stall.tenant, stall]))
   const withheld = new Map(plan.withheld.map((item) => [item.change.tenant, item]))
@@ -89,6 +93,8 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
         state: entry?.state ?? "absent",
         database: entry && expectedDatabase(entry),
         schema: entry?.schema,
+        issuedAt: entry && entry.state !== "reserved" ? issued.get(id) : undefined,
+        isProtected: entry?.protected,
         ...found,
         since: isSame ? earlier.since : now,
       }

@@ -12,6 +12,7 @@ import { readMigrations } from "../migrations.ts"
 import { planDocument } from "../plan-document.ts"
 import { review } from "../reconcile.ts"
 import { renderPlan, renderStatus } from "../render.ts"
+import { environmentToken } from "../status-access.ts"
 import { formatProblem } from "../yaml-file.ts"
 import { examples, openSystem, parseArgument, print } from "./shared.ts"
 
@@ -79,12 +80,21 @@ async function plan(options: { json: boolean; out?: string; detailedExitcode: bo
 
 async function status(options: { json: boolean }): Promise<void> {
   const port = process.env["STATUS_PORT"] ?? "3001"
-  const response = await fetch(`http://127.0.0.1:${port}/status.json`).catch(() => {
+  const key = process.env["NEON_API_KEY"]
+  const headers: Record<string, string> = key ? { authorization: `Bearer ${environmentToken(key)}` } : {}
+  const response = await fetch(`http://127.0.0.1:${port}/status.json`, { headers }).catch(() => {
     throw new TransientError(
       "NoReconciler",
       `no reconciler answers on port ${port}: start one with "npm start"`,
     )
   })
+  if (!response.ok) {
+    const { error } = (await response.json()) as { error: string }
+    throw new TransientError(
+      "StatusRefused",
+      `the reconciler on port ${port} shows nothing (${error}): run this with the reconciler's environment`,
+    )
+  }
   const fleet = (await response.json()) as FleetStatus
   print(options.json ? JSON.stringify(fleet, undefined, 2) : renderStatus(fleet, Date.now()))
 }

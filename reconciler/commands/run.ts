@@ -2,12 +2,17 @@
 import type { Command } from "commander"
 import { readConfig } from "../config.ts"
 import { control, type FleetStatus } from "../controller.ts"
-import { createLogger } from "../log.ts"
+import type { Authority } from "../environment.ts"
+import { keepEvents } from "../events.ts"
+import { viewFleet } from "../fleet-view.ts"
+import { createLogger, type Logger } from "../log.ts"
 import { startMetrics } from "../metrics.ts"
 import { tellAll } from "../pass-listener.ts"
 import { createPassLog } from "../pass-log.ts"
 import { measurePasses } from "../pass-metrics.ts"
+import { openWebhook } from "../providers/webhook.ts"
 import { watchReadiness } from "../readiness.ts"
+import { openAccess } from "../status-access.ts"
 import { serveStatus } from "../status-server.ts"
 import { startTracing } from "../tracing.ts"
 import { openWorld } from "../world.ts"
@@ -37,14 +42,27 @@ async function run(): Promise<void> {
   const endTracing = await startTracing("tenantry-reconciler", log)
   startMetrics({ byTenant: config.metricsByTenant })
   const readiness = watchReadiness(config.interval, Date.now)
-  const server = await serveStatus(config.statusPort, config.statusHost, { status, readiness })
+  const events = keepEvents(log, Date.now)
+  const view = viewFleet(status, events)
+  const access = openAccess(config.authority, config.neon.apiKey, Date.now)
+  warnOfAccess(config.authority, log)
+  const server = await serveStatus(config.statusPort, config.statusHost, { view, events, access, readiness })
+  if (config.webhook) events.subscribe(openWebhook(config.webhook, { log, signal }))
   const { tenantsDir } = config.sources
   log.info({ tenantsDir, statusPort: config.statusPort }, "reconciler is watching")
-  const listener = tellAll(createPassLog(log), measurePasses(status), readiness)
+  const listener = tellAll(createPassLog(log), measurePasses(status), readiness, events, view)
   const { interval, polling } = config
   await control(config.sources, openWorld(config), { interval, polling, signal, log, status, listener })
   server.close()
   server.closeAllConnections()
   await endTracing()
   log.info("reconciler has stopped")
+}
+
+function warnOfAccess(authority: Authority | undefined, log: Logger): void {
+  if (authority === undefined)
+    log.warn(
+      "OIDC_ISSUER and OIDC_AUDIENCE are not set, so nobody may look at the status page; AUTH=off would let everybody",
+    )
+  if (authority?.kind === "off") log.info("AUTH=off: whoever reaches the status port may look at the fleet")
 }

@@ -19,7 +19,7 @@ export type TokenSettings = {
 }
 
 /** Who a token says that its bearer is. `expiresAt`: milliseconds since 1970. */
-export type Bearer = {
+type Bearer = {
   subject: string
   tenants: ReadonlySet<TenantId>
   isAdministrator: boolean

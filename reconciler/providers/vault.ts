@@ -8,12 +8,13 @@ import { createVaultClient, guarded } from "./vault-client.ts"
 import { innerCode, isAbsent } from "./vault-errors.ts"
 import { rememberWrites, type Writes, WRITTEN_AT } from "./vault-writes.ts"
 
-const toSecret = ({ name, enabled, tags, updatedOn }: SecretProperties): ObservedSecret => ({
+const toSecret = ({ name, enabled, tags, createdOn, updatedOn }: SecretProperties): ObservedSecret => ({
   name,
   enabled: enabled ?? true,
   owner: ownerOf(tags),
   entry: fromTags(name, tags),
   changedAt: updatedOn?.getTime() ?? 0,
+  issuedAt: createdOn?.getTime(),
 })
 
 /** Key Vault takes 300 new versions in 10 s; this leaves room for others. */

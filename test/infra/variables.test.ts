@@ -53,6 +53,8 @@ function readDirectly(entry: string): string[] {
 const NEVER: Record<string, string> = {
   HOST: "a container listens on all of its addresses",
   METRICS_HOST: "likewise",
+  EVENTS_WEBHOOK_URL: "it goes with EVENTS_WEBHOOK_SECRET",
+  EVENTS_WEBHOOK_SECRET: "it is a credential, and the program has no secret for it yet",
   OTEL_EXPORTER_OTLP_HEADERS: "it may hold a credential: a collector beside the app adds it",
   STATUS_HOST: "likewise: Azure's probes come from outside the container",
   CONNECTION_TEMPLATE: "it stands in the place of the vault",
@@ -66,14 +68,16 @@ const APPS = [
     entry: "api/main.ts",
     schema: Object.keys(api.Environment.shape),
     tunables: API_TUNABLES as readonly string[],
-    never: Object.keys(NEVER).filter((name) => name !== "STATUS_HOST"),
+    never: Object.keys(NEVER).filter(
+      (name) => !["STATUS_HOST", "EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET"].includes(name),
+    ),
   },
   {
     app: "reconciler",
     entry: "reconciler/main.ts",
     schema: Object.keys(reconciler.ReconcilerEnvironment.shape),
     tunables: RECONCILER_TUNABLES as readonly string[],
-    never: ["STATUS_HOST", "OTEL_EXPORTER_OTLP_HEADERS"],
+    never: ["STATUS_HOST", "EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "OTEL_EXPORTER_OTLP_HEADERS"],
   },
 ]
 
