@@ -37,7 +37,10 @@ export type Part = keyof typeof PARTS
  * With `checkout` it runs in a copy of the repository that only this user can enter, with the folders that it has
  * by itself; without, in the repository, with folders in a temporary one.
  */
-export function useSystem({ checkout = false } = {}) {
+export function useSystem({
+  checkout = false,
+  environment = {},
+}: { checkout?: boolean; environment?: NodeJS.ProcessEnv } = {}) {
   const folder = path.join(realpathSync(tmpdir()), `tenantry-system-${randomUUID()}`)
   const root = checkout ? path.join(folder, "checkout") : REPOSITORY
   const home = checkout ? path.join(root, ".tenantry") : path.join(folder, "home")
@@ -62,6 +65,7 @@ export function useSystem({ checkout = false } = {}) {
         npm_config_loglevel: "error",
         npm_config_update_notifier: "false",
         ...(checkout ? {} : { TENANTRY_HOME: home, TENANTS_DIR: tenantsDir }),
+        ...environment,
         ...others,
       },
       print: (text) => (printed += text),

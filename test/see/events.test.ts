@@ -88,12 +88,10 @@ test("however much happens, ten thousand events are kept and no more", () => {
 
 type Delivery = { headers: IncomingHttpHeaders; body: string }
 const got: Delivery[] = []
-const receiver = createServer((request, response) => {
-  void text(request).then((body) => {
-    got.push({ headers: request.headers, body })
-    const status = answers.shift() ?? 204
-    response.writeHead(status, status === 302 ? { location: "/elsewhere" } : {}).end()
-  })
+const receiver = createServer(async (request, response) => {
+  got.push({ headers: request.headers, body: await text(request) })
+  const status = answers.shift() ?? 204
+  response.writeHead(status, status === 302 ? { location: "/elsewhere" } : {}).end()
 })
 /** What the next deliveries are answered; then 204. */
 let answers: number[] = []
@@ -158,14 +156,15 @@ test("an event that the receiver refuses, or that it redirects, is given up at o
   stop.abort()
 })
 
+const outcomes = async () => {
+  const series = parseSeries((await renderMetrics()).text)
+  const of = (outcome: string) => sumOf(series, "tenantry_webhook_deliveries_total", { outcome })
+  return { dropped: of("dropped"), sent: of("sent"), waiting: sumOf(series, "tenantry_webhook_queue") }
+}
+
 test("while the receiver is away a thousand events wait, the oldest are dropped, and metrics count them", async () => {
   got.length = 0
   answers = Array.from({ length: 5 }, () => 500)
-  const outcomes = async () => {
-    const series = parseSeries((await renderMetrics()).text)
-    const of = (outcome: string) => sumOf(series, "tenantry_webhook_deliveries_total", { outcome })
-    return { dropped: of("dropped"), sent: of("sent"), waiting: sumOf(series, "tenantry_webhook_queue") }
-  }
   const before = await outcomes()
   const stop = new AbortController()
   const send = openWebhook({ url, secret: SECRET }, { log, signal: stop.signal, pause: 50 })
