@@ -3,20 +3,46 @@ import { AsyncLocalStorage } from "node:async_hooks"
 import { trace } from "@opentelemetry/api"
 import pino from "pino"
 
-const known = new Set<string>()
+/** What the settings and the services gave us: few. */
+const given = new Set<string>()
+/** What we made ourselves, the newest last: a large fleet's passwords would be too many to look for in each line. */
+const made = new Set<string>()
+const MADE_KEPT = 1000
 
 /** From now on this exact text is cut out of every log line, error and status. */
 export function keepSecret(secret: string): void {
-  if (secret.length >= 8) known.add(secret)
+  if (secret.length >= 8) given.add(secret)
 }
+
+/** The same for a credential that we made; the newest thousand are looked for, and their places in text always are. */
+export function keepMadeSecret(secret: string): void {
+  made.add(secret)
+  for (const oldest of made) if (made.size > MADE_KEPT) made.delete(oldest)
+}
+
+/** What looks like a credential, wherever it stands. The first group, where there is one, tells people where to look. */
+const SHAPES: [RegExp, string][] = [
+  // Passwords of Postgres may hold any character, also unencoded ones.
+  [/(postgres(?:ql)?:\/\/[^:@/\s"]*:)[^@\s"]*@/gi, "$1***@"],
+  [/(\b[a-z][a-z0-9+.-]*:\/\/[^:@/\s"]*:)[^@/\s"]+@/gi, "$1***@"],
+  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, "***"],
+  [/((?:bearer|basic)\s+)[\w.~+/-]{8,}=*/gi, "$1***"],
+  [/\b(napi_|whsec_)[\w+/=-]{8,}/g, "$1***"],
+  [/\b(tenantry-\d+=)[\w-]{20,}/g, "$1***"],
+  [/([?&](?:sig|code|key)=)[^&\s"']{6,}/gi, "$1***"],
+  [/(-----BEGIN [A-Z ]*PRIVATE KEY-----)(?:(?!-----END)[\s\S])*/g, "$1***"],
+  [
+    /((?:password|passwd|pwd|secret|api[_-]?key|accountkey|token|identity[_-]header)\\?["']?\s*[:=,]\s*\\?["']?)[^\s"',\\}]{6,}/gi,
+    "$1***",
+  ],
+]
 
 /** The text without the credentials that are known or that look like one. */
 export function redact(text: string): string {
   let clean = text
-    .replaceAll(/(postgres(?:ql)?:\/\/[^:@/\s"]*:)[^@\s"]*@/gi, "$1***@")
-    .replaceAll(/(bearer\s+)[\w.~+/-]{8,}=*/gi, "$1***")
-    .replaceAll(/((?:password|secret|api[_-]?key|token)\\?["']?\s*[:=]\s*\\?["']?)[^\s"',\\}]{6,}/gi, "$1***")
-  for (const secret of known) clean = clean.replaceAll(secret, "***")
+  for (const [shape, mark] of SHAPES) clean = clean.replaceAll(shape, mark)
+  for (const secret of given) clean = clean.replaceAll(secret, "***")
+  for (const secret of made) clean = clean.replaceAll(secret, "***")
   return clean
 }
 

@@ -39,7 +39,7 @@ export type Part = keyof typeof PARTS
  */
 export function useSystem({
   checkout = false,
-  environment = {},
+  environment: common = {},
 }: { checkout?: boolean; environment?: NodeJS.ProcessEnv } = {}) {
   const folder = path.join(realpathSync(tmpdir()), `tenantry-system-${randomUUID()}`)
   const root = checkout ? path.join(folder, "checkout") : REPOSITORY
@@ -65,7 +65,7 @@ export function useSystem({
         npm_config_loglevel: "error",
         npm_config_update_notifier: "false",
         ...(checkout ? {} : { TENANTRY_HOME: home, TENANTS_DIR: tenantsDir }),
-        ...environment,
+        ...common,
         ...others,
       },
       print: (text) => (printed += text),

@@ -6,7 +6,7 @@ import { fleet } from "./fleet.js"
 
 const ROWS = 50
 /** @type {{ search: string, group: string, sort: string, isDown: boolean, page: number }} */
-const view = { search: "", group: "", sort: "name", isDown: false, page: 0 }
+const view = { search: "", group: "", sort: "condition", isDown: false, page: 0 }
 
 const GROUPS = ["Ready", "Reconciling", "Stalled", "Retired"]
 /** @param {Tenant} tenant */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { Client, DatabaseError, escapeIdentifier as quote, escapeLiteral as literal } from "pg"
 import { TerminalError, TransientError } from "../errors.ts"
 import { observeCall } from "../calls.ts"
-import { keepSecret, redact } from "../log.ts"
+import { keepMadeSecret, redact } from "../log.ts"
 import {
   formatMarker,
   groupRole,
@@ -174,7 +174,7 @@ export async function renewCredential(
 ): Promise<{ role: string; password: string }> {
   const role = loginRole(id, slot)
   const password = randomBytes(32).toString("base64url")
-  keepSecret(password)
+  keepMadeSecret(password)
   const statements = [
     `alter role ${quote(role)} login password ${literal(password)}`,
     ...(exclusive ? [`alter role ${quote(loginRole(id, otherSlot(slot)))} nologin`] : []),

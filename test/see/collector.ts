@@ -4,7 +4,7 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { text } from "node:stream/consumers"
 
-export type SeenSpan = {
+type SeenSpan = {
   name: string
   traceId: string
   spanId: string

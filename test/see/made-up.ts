@@ -27,29 +27,29 @@ const VERSION = "0003:cc"
  * What a pass finds in a fleet of so many: every 100th is retired, every 50th has yet to be migrated, the very first
  * waits for an approval, the second is Stalled.
  */
-export function reviewOf(tenants: number, more: Partial<Review["plan"]> = {}): Review {
+export function reviewOf(tenants: number, more: Partial<Review["plan"]> = {}, named = nameOf): Review {
   const numbers = Array.from({ length: tenants }, (_, n) => n)
   const secrets = numbers.map((n) => {
-    if (n % 100 === 99) return secretOf({ ...retired(idOf(n), nameOf(n), 3), schema: "0002:bb" })
+    if (n % 100 === 99) return secretOf({ ...retired(idOf(n), named(n), 3), schema: "0002:bb" })
     return {
-      ...secretOf(entry(idOf(n), nameOf(n), { schema: n % 50 === 25 ? "0002:bb" : VERSION })),
-      issuedAt: 1,
+      ...secretOf(entry(idOf(n), named(n), { schema: n % 50 === 25 ? "0002:bb" : VERSION })),
+      issuedAt: Date.now() - 12 * 86_400_000,
     }
   })
   const waiting = numbers
     .filter((n) => n % 50 === 25)
-    .map((n) => change("migrate", idOf(n), nameOf(n), { kind: "migrate", database: "x" }))
+    .map((n) => change("migrate", idOf(n), named(n), { kind: "migrate", database: "x" }))
   return {
     read: {
       tenants: numbers
         .filter((n) => n % 100 !== 99)
-        .map((n) => ({ id: idOf(n), name: nameOf(n), file: `tenants/${n}.yaml` })),
+        .map((n) => ({ id: idOf(n), name: named(n), file: `tenants/${n}.yaml` })),
       problems: [],
       held: new Set(),
     },
     fleet: { fleet: FLEET, deletion: "retire", gracePeriodDays: 30, maxRemovals: 5, maxRemovalShare: 0.5 },
     migrations: {
-      steps: ["0001_a.sql", "0002_b.sql", "0003_c.sql"].map((name) => ({
+      steps: ["0001_products.sql", "0002_users.sql", "0003_carts.sql"].map((name) => ({
         name,
       })) as unknown as Review["migrations"]["steps"],
       version: VERSION,
@@ -60,7 +60,7 @@ export function reviewOf(tenants: number, more: Partial<Review["plan"]> = {}): R
       changes: [],
       withheld: [
         {
-          change: change("retire", idOf(0), nameOf(0)),
+          change: change("retire", idOf(0), named(0)),
           reason: "Protected",
           message: "the ledger says that this tenant is protected",
           approve: "retire",
@@ -75,7 +75,7 @@ export function reviewOf(tenants: number, more: Partial<Review["plan"]> = {}): R
       stalls: [
         {
           tenant: idOf(1),
-          name: nameOf(1),
+          name: named(1),
           reason: "DatabaseMissing",
           message: "Neon has no such database",
           approve: "recreate",
