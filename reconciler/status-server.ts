@@ -83,7 +83,7 @@ export async function serveStatus(
     else if (path === "/events.json")
       await sendLarge(request, response, { events: events.recent(EVENTS_SHOWN) })
     else if (found) await sendLarge(request, response, found)
-    else if (path === "/stream") {
+    else if (path === "/stream" && request.method === "GET") {
       if (!stream.add(response)) sendJson(response, 503, { error: "too many pages are open" })
     } else sendJson(response, 404, { error: "there are /, /status.json, /livez, /readyz and /metrics" })
   }

@@ -53,7 +53,7 @@ export async function startTracing(service: string, log: Logger): Promise<EndTra
   })
   provider.register()
   openSpans()
-  log.info({ protocol, service }, "traces are sent")
+  log.debug({ protocol, service }, "traces are sent")
   return async () => {
     const late = Promise.withResolvers<void>()
     const timer = setTimeout(late.resolve, END_WITHIN)

@@ -77,10 +77,10 @@ const held = (title, items, count) =>
     ? []
     : [
         make("h2", {}, `${title}: ${number(count)}`),
-        ...items.map(({ tenant, name, kind, reason, message, approve }) =>
+        ...items.map(({ tenant, name, kind, reason, message, approve, isStalled }) =>
           make(
             "div",
-            { class: "note Stalled" },
+            { class: `note ${isStalled === false ? "Reconciling" : "Stalled"}` },
             make(
               "p",
               {},
