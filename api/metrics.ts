@@ -6,6 +6,7 @@ import { Counter, Gauge, Histogram } from "prom-client"
 import { renderMetrics, SECONDS, tenantLabel } from "../reconciler/metrics.ts"
 import type { CredentialCache } from "./credentials.ts"
 import type { Pools } from "./pools.ts"
+import { type ProblemKey, PROBLEMS } from "./problems.ts"
 
 const requests = new Counter({
   name: "tenantry_api_requests_total",
@@ -64,7 +65,11 @@ export function routeOf({ req }: Response): string {
   return typeof route?.path === "string" ? route.path : "none"
 }
 
-export const countRefusal = (reason: string): void => refusals.inc({ reason })
+// A series that is there from the start shows its first increase.
+for (const reason of Object.keys(PROBLEMS)) refusals.inc({ reason }, 0)
+for (const outcome of ["hit", "stale", "miss"]) cacheReads.inc({ outcome }, 0)
+
+export const countRefusal = (reason: ProblemKey): void => refusals.inc({ reason })
 
 export const countCredentialRead = (outcome: "hit" | "stale" | "miss"): void => cacheReads.inc({ outcome })
 

@@ -64,6 +64,9 @@ const unmanaged = new Gauge({
   labelNames: ["kind"],
 })
 
+// A series that is there from the start shows its first increase.
+for (const outcome of ["done", "incomplete", "failed", "lease-held"]) passes.inc({ outcome }, 0)
+
 /** Keeps the metrics true while passes are made; `status` is the controller's. */
 export function measurePasses(status: FleetStatus): Partial<PassListener> {
   return {

@@ -18,6 +18,9 @@ const deliveries = new Counter({
 })
 const queued = new Gauge({ name: "tenantry_webhook_queue", help: "Events that wait to be sent." })
 
+// A series that is there from the start shows its first increase.
+for (const outcome of ["sent", "refused", "given-up", "dropped"]) deliveries.inc({ outcome }, 0)
+
 const MAX_QUEUE = 1000
 const MAX_TRIES = 10
 const FIRST_PAUSE = 1000
