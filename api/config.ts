@@ -7,7 +7,6 @@ import {
   TelemetryEnvironment,
   TokenEnvironment,
   whole,
-  wholeFrom,
 } from "../reconciler/environment.ts"
 import { SOURCES } from "./which-tenant.ts"
 
@@ -51,9 +50,6 @@ export const Environment = z.object({
   NAMES_INTERVAL_MS: whole(100, 3_600_000, 30_000),
   ...TokenEnvironment.shape,
   ...TelemetryEnvironment.shape,
-  /** Where /metrics is served, on a port of its own so that no ingress shows it; nowhere when not set. */
-  METRICS_PORT: wholeFrom(0, 65_535).optional(),
-  METRICS_HOST: z.string().min(1, { error: "must be an address" }).optional(),
   /** Requests a second; 0 is without a limit. */
   RATE_PER_TENANT: whole(0, 1_000_000, 1000),
   RATE_PER_CALLER: whole(0, 1_000_000, 1000),

@@ -1,9 +1,7 @@
 /** What the metrics are told of requests, of the pools and of the credentials that are held. */
-import { once } from "node:events"
-import { createServer, type Server } from "node:http"
 import type { RequestHandler, Response } from "express"
 import { Counter, Gauge, Histogram } from "prom-client"
-import { renderMetrics, SECONDS, tenantLabel } from "../reconciler/metrics.ts"
+import { SECONDS, tenantLabel } from "../reconciler/metrics.ts"
 import type { CredentialCache } from "./credentials.ts"
 import type { Pools } from "./pools.ts"
 import { type ProblemKey, PROBLEMS } from "./problems.ts"
@@ -117,22 +115,3 @@ export const measureCredentials = (credentials: CredentialCache): void =>
   void show("tenantry_credentials_held", "Answers of the vault about tenants that are held in memory.", () =>
     credentials.size(),
   )
-
-/** Serves GET /metrics on a port of its own, which no ingress need show. */
-export async function serveMetrics(port: number, host: string | undefined): Promise<Server> {
-  const server = createServer((request, response) => {
-    const isAsked = request.method === "GET" && request.url === "/metrics"
-    if (!isAsked) {
-      response.writeHead(404).end("there is GET /metrics\n")
-      return
-    }
-    renderMetrics().then(
-      ({ type, text }) => response.writeHead(200, { "content-type": type }).end(text),
-      () => response.writeHead(500).end(),
-    )
-  })
-  server.maxConnections = 100
-  server.listen(port, host)
-  await once(server, "listening")
-  return server
-}

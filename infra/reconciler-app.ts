@@ -1,4 +1,4 @@
-/** The reconciler: one replica that nobody can call, with a sidecar that keeps the tenants' repository beside it. */
+/** The reconciler: one replica that nobody can call unless its page is wanted, with a sidecar that keeps the tenants' repository beside it. */
 import { ContainerApp } from "@pulumi/azure-native/app/containerApp.js"
 import type { UserAssignedIdentity } from "@pulumi/azure-native/managedidentity/userAssignedIdentity.js"
 import type { input } from "@pulumi/azure-native/types/index.js"
@@ -43,6 +43,9 @@ export function createReconciler(place: Place, image: string, parts: Parts): Con
         activeRevisionsMode: "Single",
         maxInactiveRevisions: 10,
         registries: [{ server: parts.registryServer, identity: identity.id }],
+        ...(settings.reconciler.page
+          ? { ingress: { external: true, targetPort: STATUS_PORT, transport: "auto", allowInsecure: false } }
+          : {}),
         secrets: [
           secret(names.neonApiKey, neonApiKey),
           ...(repositoryToken ? [secret(names.repositoryToken, repositoryToken)] : []),

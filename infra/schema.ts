@@ -121,7 +121,14 @@ export const Tenantry = z.strictObject({
         error: "minReplicas must not be above maxReplicas",
       }),
   ),
-  reconciler: json(z.strictObject({ cpu, environment: environment(...RECONCILER_TUNABLES) })),
+  reconciler: json(
+    z.strictObject({
+      cpu,
+      environment: environment(...RECONCILER_TUNABLES),
+      /** Whether the status page has a public address; it needs an administrator's token. */
+      page: z.boolean({ error: "must be true or false" }).default(false),
+    }),
+  ),
   /** Serves <tenant>.<suffix>; the certificate is a secret of the operator's vault. */
   domain: json(
     z.strictObject({

@@ -2,6 +2,7 @@
 
 /** What either app tells of itself. */
 const TELEMETRY = [
+  "METRICS_PORT",
   "METRICS_TENANT_LABEL",
   "OTEL_EXPORTER_OTLP_ENDPOINT",
   "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -36,7 +37,6 @@ export const API_TUNABLES = [
   "STATEMENT_TIMEOUT_MS",
   "RETRY_MS",
   "NEGATIVE_CACHE_MS",
-  "METRICS_PORT",
   ...TELEMETRY,
 ] as const
 

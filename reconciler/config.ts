@@ -68,8 +68,8 @@ export type Config = {
   sqlConcurrency: number
   /** Whose tokens open the status page; undefined: nobody's. */
   authority: Authority | undefined
-  /** Whether metrics name tenants. */
-  metricsByTenant: boolean
+  /** `byTenant`: they name tenants. `port`: also served there, to whoever reaches it. */
+  metrics: { byTenant: boolean; port: number | undefined; host: string | undefined }
   /** Where events are sent. */
   webhook: { url: string; secret: string } | undefined
 }
@@ -107,7 +107,11 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     sqlConcurrency: env.SQL_CONCURRENCY,
     authority: authorityOf(env),
     webhook: webhookOf(env),
-    metricsByTenant: env.METRICS_TENANT_LABEL === "on",
+    metrics: {
+      byTenant: env.METRICS_TENANT_LABEL === "on",
+      port: env.METRICS_PORT,
+      host: env.METRICS_HOST ?? env.STATUS_HOST,
+    },
   }
 }
 

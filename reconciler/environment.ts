@@ -3,7 +3,7 @@ import { z } from "zod"
 import { isTrustworthy, type TokenSettings } from "./providers/tokens.ts"
 
 /** A whole number. */
-export const wholeFrom = (min: number, max: number) =>
+const wholeFrom = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d{1,9}$/, { error: "must be a whole number" })
@@ -83,6 +83,9 @@ export function authorityOf(environment: TokenEnvironment): Authority | undefine
 export const TelemetryEnvironment = z.object({
   /** on: the metrics name tenants, which makes as many series as there are tenants. */
   METRICS_TENANT_LABEL: z.enum(["on", "off"], { error: "must be on or off" }).default("off"),
+  /** Where /metrics is served to whoever reaches it, on a port of its own so that no ingress shows it; nowhere when not set. */
+  METRICS_PORT: wholeFrom(0, 65_535).optional(),
+  METRICS_HOST: z.string().min(1, { error: "must be an address" }).optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.string().optional(),
   OTEL_EXPORTER_OTLP_PROTOCOL: z.string().optional(),

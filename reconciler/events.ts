@@ -102,8 +102,10 @@ export function keepEvents(log: Logger, now: () => number): Events {
     const before = files
     files = found
     if (!before) return
-    for (const [tenant, { file, name, ...rest }] of found) {
+    for (const [tenant, declared] of found) {
       const old = before.get(tenant)
+      if (old === declared) continue
+      const { file, name, ...rest } = declared
       if (old === undefined) {
         log.info({ tenant, tenantName: name, file }, "file added")
         tell({ type: "file.added", tenant, name, why: `${file} declares it` })

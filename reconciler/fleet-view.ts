@@ -5,7 +5,7 @@ import type { FleetStatus } from "./controller.ts"
 import type { Events, FleetEvent } from "./events.ts"
 import { redact } from "./log.ts"
 import type { PassEnd, PassListener } from "./pass-listener.ts"
-import { planDocument, type PlanDocument } from "./plan-document.ts"
+import { type PlanSummary, summarisePlan } from "./plan-document.ts"
 import type { Review } from "./reconcile.ts"
 import type { TenantStatus } from "./status.ts"
 import type { TenantId } from "./tenant.ts"
@@ -35,7 +35,7 @@ type Running = {
   step: number
   steps: number
 }
-type PlanView = Pick<PlanDocument, "changes" | "withheld" | "stalls" | "problems" | "unmanaged"> & {
+type PlanView = PlanSummary & {
   counts: {
     changes: number
     withheld: number
@@ -63,7 +63,7 @@ type TenantView = {
   tenant: TenantStatus
   events: FleetEvent[]
   steps: { name: string; isApplied: boolean }[]
-  change: PlanDocument["changes"][number] | undefined
+  change: PlanSummary["changes"][number] | undefined
 }
 
 export type FleetView = Partial<PassListener> & {
@@ -85,7 +85,7 @@ const BEAT = 250
 export function viewFleet(status: FleetStatus, events: Events): FleetView {
   let revision = 0
   let review: Review | undefined
-  let document: PlanDocument | undefined
+  let summary: PlanSummary | undefined
   let pass: FleetHead["pass"]
   let cost: FleetHead["cost"]
   let costBefore = callsMade()
@@ -128,7 +128,7 @@ export function viewFleet(status: FleetStatus, events: Events): FleetView {
       pass: pass && { ...pass, running: [...running.values()].slice(0, RUNNING_SHOWN) },
       cost,
       nextPass,
-      plan: planView(document, done),
+      plan: planView(summary, done),
       rollout: rolloutOf(review, tenants),
       steps: review?.migrations.steps.map(({ name }) => name) ?? [],
     }
@@ -162,7 +162,7 @@ export function viewFleet(status: FleetStatus, events: Events): FleetView {
     },
     planned(reviewed) {
       review = reviewed
-      document = planDocument(reviewed)
+      summary = summarisePlan(reviewed)
       done.clear()
       if (pass) pass.changes = reviewed.plan.changes.length
       publish()
@@ -210,7 +210,7 @@ export function viewFleet(status: FleetStatus, events: Events): FleetView {
       const number = tenant.schema?.slice(0, 4) ?? ""
       const steps =
         review?.migrations.steps.map(({ name }) => ({ name, isApplied: name.slice(0, 4) <= number })) ?? []
-      const change = document?.changes.find((one) => one.tenant === id)
+      const change = summary?.changes.find((one) => one.tenant === id)
       return {
         tenant,
         events: events.recent(EVENTS_SHOWN, id),
@@ -235,7 +235,7 @@ function redactor(): (text: string) => string {
   }
 }
 
-const NO_PLAN: Pick<PlanDocument, "changes" | "withheld" | "stalls" | "problems" | "unmanaged"> = {
+const NO_PLAN: PlanSummary = {
   changes: [],
   withheld: [],
   stalls: [],
@@ -245,8 +245,8 @@ const NO_PLAN: Pick<PlanDocument, "changes" | "withheld" | "stalls" | "problems"
 
 const clean = <T extends { message: string }>(item: T): T => ({ ...item, message: redact(item.message) })
 
-function planView(document: PlanDocument | undefined, done: ReadonlyMap<TenantId, Change>): PlanView {
-  const { changes, withheld, stalls, problems, unmanaged } = document ?? NO_PLAN
+function planView(summary: PlanSummary | undefined, done: ReadonlyMap<TenantId, Change>): PlanView {
+  const { changes, withheld, stalls, problems, unmanaged } = summary ?? NO_PLAN
   const left = changes.filter(({ tenant }) => !done.has(tenant as TenantId))
   return {
     changes: left.slice(0, SHOWN),

@@ -93,7 +93,8 @@ export function measurePasses(status: FleetStatus): Partial<PassListener> {
 
 function setPlan({ read, plan }: Review): void {
   withheld.reset()
-  for (const { reason } of plan.withheld) withheld.inc({ reason })
+  for (const [reason, { length }] of Map.groupBy(plan.withheld, (item) => item.reason))
+    withheld.set({ reason }, length)
   stopped.set(plan.withheld.some(({ reason }) => reason === "RolloutStopped") ? 1 : 0)
   faults.set(read.problems.length)
   unmanaged.set({ kind: "database" }, plan.unmanaged.databases.length)
@@ -105,11 +106,17 @@ const isLive = ({ state }: TenantStatus) => state !== "retired" && state !== "pu
 function setTenants({ tenants: all, version }: FleetStatus): void {
   tenants.reset()
   for (const condition of ["Ready", "Reconciling", "Stalled"]) tenants.set({ condition, state: "active" }, 0)
-  for (const { condition, state } of all) tenants.inc({ condition, state })
+  for (const [condition, some] of Map.groupBy(all, (tenant) => tenant.condition))
+    for (const [state, { length }] of Map.groupBy(some, (tenant) => tenant.state))
+      tenants.set({ condition, state }, length)
+  const living = all.filter(isLive)
   versions.reset()
-  for (const { schema = "none" } of all.filter(isLive)) versions.inc({ schema: schema.split(/[: ]/)[0]! })
-  unmigrated.set(all.filter((tenant) => isLive(tenant) && tenant.schema !== version).length)
+  for (const [schema, { length }] of Map.groupBy(living, numberOf)) versions.set({ schema }, length)
+  unmigrated.set(living.filter(({ schema }) => schema !== version).length)
   if (!namesTenants()) return
   tenantCondition.reset()
   for (const { id, name, condition } of all) tenantCondition.set({ tenant: id, name, condition }, 1)
 }
+
+/** "0004", of "0004:9f86…" or "0003:… not 0004:…". */
+const numberOf = ({ schema = "none" }: TenantStatus): string => schema.split(/[: ]/)[0]!

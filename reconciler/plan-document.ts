@@ -34,7 +34,29 @@ export type PlanDocument = {
 const digest = (value: unknown) =>
   createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16)
 
-export function planDocument({ read, fleet, migrations, observed, plan }: Review): PlanDocument {
+/** The plan without what it follows from. */
+export type PlanSummary = Omit<PlanDocument, "version" | "basis">
+
+export const summarisePlan = ({ read, plan }: Pick<Review, "read" | "plan">): PlanSummary => ({
+  changes: plan.changes.map(({ tenant, name, kind, actions }) => ({
+    tenant,
+    name,
+    kind,
+    actions: actions.map((action) => action.kind),
+  })),
+  withheld: plan.withheld.map(({ change, ...why }) => ({
+    tenant: change.tenant,
+    name: change.name,
+    kind: change.kind,
+    ...why,
+  })),
+  stalls: [...plan.stalls],
+  problems: read.problems.map(formatProblem),
+  unmanaged: plan.unmanaged,
+})
+
+export function planDocument(review: Review): PlanDocument {
+  const { read, fleet, migrations, observed } = review
   const basis: [string, unknown][] = [
     ["fleet.yaml", fleet],
     ["migrations", migrations.version],
@@ -48,21 +70,7 @@ export function planDocument({ read, fleet, migrations, observed, plan }: Review
   ]
   return {
     version: VERSION,
-    changes: plan.changes.map(({ tenant, name, kind, actions }) => ({
-      tenant,
-      name,
-      kind,
-      actions: actions.map((action) => action.kind),
-    })),
-    withheld: plan.withheld.map(({ change, ...why }) => ({
-      tenant: change.tenant,
-      name: change.name,
-      kind: change.kind,
-      ...why,
-    })),
-    stalls: [...plan.stalls],
-    problems: [...read.problems.map(formatProblem), ...(migrations.fault ? [migrations.fault.message] : [])],
-    unmanaged: plan.unmanaged,
+    ...summarisePlan(review),
     basis: Object.fromEntries(basis.map(([name, value]) => [name, digest(value)])),
   }
 }

@@ -46,9 +46,6 @@ export async function serveStatus(
     else if (path === "/readyz") {
       const isReady = readiness.isReady()
       sendJson(response, isReady ? 200 : 503, { status: isReady ? "ready" : "not ready" })
-    } else if (path === "/metrics") {
-      const { type, text } = await renderMetrics()
-      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(text)
     } else if (/^\/(?:|plan|events|tenants\/[0-9a-f-]{36})$/.test(path))
       sendFile(request, response, files.get("page.html")!)
     else if (file) sendFile(request, response, file)
@@ -82,7 +79,10 @@ export async function serveStatus(
       await sendLarge(request, response, { ...view.head(), tenants: view.tenants() })
     else if (path === "/events.json")
       await sendLarge(request, response, { events: events.recent(EVENTS_SHOWN) })
-    else if (found) await sendLarge(request, response, found)
+    else if (path === "/metrics") {
+      const { type, text } = await renderMetrics()
+      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(text)
+    } else if (found) await sendLarge(request, response, found)
     else if (path === "/stream" && request.method === "GET") {
       if (!stream.add(response)) sendJson(response, 503, { error: "too many pages are open" })
     } else sendJson(response, 404, { error: "there are /, /status.json, /livez, /readyz and /metrics" })

@@ -6,6 +6,7 @@ import type { Authority } from "../environment.ts"
 import { keepEvents } from "../events.ts"
 import { viewFleet } from "../fleet-view.ts"
 import { createLogger, type Logger } from "../log.ts"
+import { serveMetrics } from "../metrics-server.ts"
 import { startMetrics } from "../metrics.ts"
 import { tellAll } from "../pass-listener.ts"
 import { createPassLog } from "../pass-log.ts"
@@ -40,21 +41,25 @@ async function run(): Promise<void> {
   })
   const status: FleetStatus = { tenants: [], problems: [], lastPass: undefined, lastError: undefined }
   const endTracing = await startTracing("tenantry-reconciler", log)
-  startMetrics({ byTenant: config.metricsByTenant })
+  startMetrics(config.metrics)
   const readiness = watchReadiness(config.interval, Date.now)
   const events = keepEvents(log, Date.now)
   const view = viewFleet(status, events)
   const access = openAccess(config.authority, config.neon.apiKey, Date.now)
   warnOfAccess(config.authority, log)
   const server = await serveStatus(config.statusPort, config.statusHost, { view, events, access, readiness })
+  const { port, host } = config.metrics
+  const metrics = port === undefined ? undefined : await serveMetrics(port, host)
   if (config.webhook) events.subscribe(openWebhook(config.webhook, { log, signal }))
   const { tenantsDir } = config.sources
   log.info({ tenantsDir, statusPort: config.statusPort }, "reconciler is watching")
   const listener = tellAll(createPassLog(log), measurePasses(status), readiness, events, view)
   const { interval, polling } = config
   await control(config.sources, openWorld(config), { interval, polling, signal, log, status, listener })
-  server.close()
-  server.closeAllConnections()
+  for (const one of [server, metrics]) {
+    one?.close()
+    one?.closeAllConnections()
+  }
   await endTracing()
   log.info("reconciler has stopped")
 }

@@ -80,3 +80,20 @@ it("alerts go to the address that is set, and there is none without one", async 
   const made = await resourcesWith({ "tenantry:alerts": JSON.stringify({ email: "people@acme.example" }) })
   expect(rules(made)).toEqual(["no-pass", "requests-fail", "tenant-not-ready"])
 })
+
+const reconciler = (made: readonly Made[]) =>
+  made.find(({ name }) => name === "reconciler")!.inputs as {
+    configuration: { ingress?: unknown }
+    template: { containers: { env: { name: string; value?: string }[] }[] }
+  }
+
+it("the reconciler can be called only where its page is wanted, and then by https and with a token", async () => {
+  expect(reconciler(await resourcesWith({})).configuration.ingress).toBeUndefined()
+  vi.resetModules()
+  const settings = { ...JSON.parse(configurationOf("dev")["tenantry:reconciler"]!), page: true } as object
+  const { configuration, template } = reconciler(
+    await resourcesWith({ "tenantry:reconciler": JSON.stringify(settings) }),
+  )
+  expect(configuration.ingress).toMatchObject({ external: true, targetPort: 3001, allowInsecure: false })
+  expect(template.containers[0]!.env).toContainEqual({ name: "AUTH", value: "on" })
+})

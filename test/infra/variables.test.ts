@@ -77,7 +77,13 @@ const APPS = [
     entry: "reconciler/main.ts",
     schema: Object.keys(reconciler.ReconcilerEnvironment.shape),
     tunables: RECONCILER_TUNABLES as readonly string[],
-    never: ["STATUS_HOST", "EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "OTEL_EXPORTER_OTLP_HEADERS"],
+    never: [
+      "STATUS_HOST",
+      "METRICS_HOST",
+      "EVENTS_WEBHOOK_URL",
+      "EVENTS_WEBHOOK_SECRET",
+      "OTEL_EXPORTER_OTLP_HEADERS",
+    ],
   },
 ]
 

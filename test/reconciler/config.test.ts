@@ -38,7 +38,7 @@ test("the six variables that say where the world is are enough", () => {
     drain: 10_000,
     sqlConcurrency: 8,
     authority: undefined,
-    metricsByTenant: false,
+    metrics: { byTenant: false, port: undefined, host: undefined },
   })
 })
 
