@@ -1,13 +1,13 @@
 /** The Express application, made from what it depends on. */
 import { randomUUID } from "node:crypto"
 import express, { type ErrorRequestHandler, type Express, Router } from "express"
-import helmet from "helmet"
 import { type Logger, withLogFields } from "../reconciler/log.ts"
 import { administer, administration } from "./administration.ts"
 import { carts } from "./carts.ts"
 import { allowOrigins } from "./cors.ts"
 import { ClientGone, forLog } from "./failures.ts"
 import type { Fleet } from "./fleet.ts"
+import { securityHeaders } from "./headers.ts"
 import { health, type Readiness } from "./health.ts"
 import { MAX_BODY } from "./input.ts"
 import { countRefusal, measureRequests } from "./metrics.ts"
@@ -20,7 +20,7 @@ import { methodNotAllowed, mount } from "./routes.ts"
 import { type Tenancy, tenancy } from "./tenancy.ts"
 import { traceRequests } from "./tracing.ts"
 import { users } from "./users.ts"
-import { takePathTenant } from "./which-tenant.ts"
+import { prefixOf, takePathTenant } from "./which-tenant.ts"
 
 export type AppDependencies = Tenancy & {
   fleet: Fleet
@@ -43,20 +43,18 @@ export function createApp(dependencies: AppDependencies): Express {
   app.disable("etag")
   app.set("trust proxy", proxies)
   app.use(measureRequests, traceRequests)
-  app.use(helmet())
+  const secure = securityHeaders()
   app.use((request, response, next) => {
+    secure(response)
     const requestId = randomUUID()
     response.locals["requestId"] = requestId
-    response.set("X-Request-Id", requestId)
+    response.setHeader("X-Request-Id", requestId)
     // A client that keeps its connection would hold up a process that ends.
-    if (readiness.isDraining()) response.set("Connection", "close")
+    if (readiness.isDraining()) response.setHeader("Connection", "close")
     if (!request.url.startsWith("/")) throw new Problem("request-malformed", "the address is not a path")
     withLogFields({ requestId }, next)
   })
   if (origins.size > 0) app.use(allowOrigins(origins, tenants.header))
-  const document = describeApi(operations, administration, { tenantHeader: tenants.header, isSecured })
-  app.use(health(readiness), problemPages(), reference(document))
-  app.use(mount(administration, administer(dependencies)))
   if (tenants.sources.has("path")) {
     app.use((request, _response, next) => {
       takePathTenant(request)
@@ -64,7 +62,17 @@ export function createApp(dependencies: AppDependencies): Express {
     })
   }
   const admit = tenancy(dependencies)
+  // First, because most requests are for these.
   app.use(mount(operations, (operation) => perform(operation, admit)))
+  const document = describeApi(operations, administration, { tenantHeader: tenants.header, isSecured })
+  const others = Router()
+  others.use(health(readiness), problemPages(), reference(document))
+  others.use(mount(administration, administer(dependencies)))
+  // These are nobody's in particular: /t/shopify/livez is nothing.
+  app.use((request, response, next) => {
+    if (prefixOf(request) === "") others(request, response, next)
+    else next()
+  })
   app.use((request) => {
     throw new Problem("route-not-found", `there is nothing at ${request.path.slice(0, 200)}`)
   })

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { Client, type QueryConfig, type QueryResult, type QueryResultRow, types } from "pg"
 import { parseMarker, type TenantId } from "../reconciler/tenant.ts"
 import { cancelQuery } from "./cancel.ts"
+import type { Departure } from "./departure.ts"
 import { codeOf, isReadTimeout } from "./failures.ts"
+import { createInFlight, type Flight, HeldUp } from "./in-flight.ts"
 
 export type ActiveCredential = { state: "active"; uri: string; fleet: string }
 
@@ -14,13 +16,20 @@ export type Connection = {
   uri: string
   /** When it could first be used, by performance.now(). */
   openedAt: number
-  /** Runs one statement. When `signal` aborts, the server is asked to stop it, and the connection must be closed. */
+  /**
+   * Runs one statement; several may be under way, and the server does them in order. When `signal` aborts, the server
+   * is asked to stop it: at once where it is alone, and where it has company as soon as it is the one that takes long.
+   */
   query: <Row extends QueryResultRow>(
     statement: string | QueryConfig,
-    signal?: AbortSignal,
+    signal?: Departure,
   ) => Promise<QueryResult<Row>>
-  /** Whether its session has ended, or its socket has failed. */
+  /** Whether its session has ended, its socket has failed, or the server was asked to stop a statement. */
   isBroken: () => boolean
+  /** Whether who comes now would wait behind a statement that takes long. */
+  isStalled: () => boolean
+  /** How long a statement takes on it: a moving average, in milliseconds. */
+  pace: () => number
   /** Resolves when the server has surely given up the session, and with it its place among max_connections. */
   close: () => Promise<void>
   /** Settles when the session has ended. */
@@ -41,6 +50,9 @@ const INTRODUCE = `
          set_config('idle_in_transaction_session_timeout', $1, false),
          shobj_description(oid, 'pg_database') as marker
   from pg_database where datname = current_database()`
+
+/** How long a statement may keep those behind it waiting, in milliseconds. */
+const STALL = 100
 
 /** How long a session may take to end in order, in milliseconds. */
 const FAREWELL = 2000
@@ -83,10 +95,13 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
     // The server's own limit answers first; this one is for a server that does not answer at all.
     query_timeout: settings.statementTimeout + 1000,
     keepAlive: true,
+    // A statement is sent while those before it are still under way.
+    pipeline: true,
     application_name: "tenantry-api",
     types: { getTypeParser },
   })
   const end = Promise.withResolvers<void>()
+  const inFlight = createInFlight(STALL)
   let isBroken = false
   let isStuck = false
   // Without this listener a session that the server ends would end the process.
@@ -95,6 +110,17 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
     isBroken = true
     end.resolve()
   })
+
+  /** Its client has gone away. A cancellation stops whatever the server is doing, so it must be this one's turn. */
+  function stop(flight: Flight): void {
+    if (!inFlight.has(flight)) return
+    if (inFlight.head() === flight && (inFlight.size() === 1 || inFlight.isStalled())) {
+      isBroken = true
+      void cancelQuery(client)
+    } else {
+      setTimeout(stop, STALL, flight).unref()
+    }
+  }
 
   async function close(): Promise<void> {
     if (isStuck) await cancelQuery(client)
@@ -112,20 +138,23 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
     uri,
     openedAt: 0,
     start: () => client.connect(),
-    async query<Row extends QueryResultRow>(statement: string | QueryConfig, signal?: AbortSignal) {
-      const cancel = () => void cancelQuery(client)
-      signal?.addEventListener("abort", cancel)
-      try {
-        return await client.query<Row>(statement as QueryConfig)
-      } catch (error) {
-        // Our own limit gave up the wait, and the server may still be at work.
-        isStuck = !isBroken && isReadTimeout(error)
-        throw error
-      } finally {
-        signal?.removeEventListener("abort", cancel)
-      }
-    },
+    query: <Row extends QueryResultRow>(statement: string | QueryConfig, signal?: Departure) =>
+      new Promise<QueryResult<Row>>((resolve, reject) => {
+        const flight = inFlight.add(reject)
+        const leave = () => stop(flight)
+        signal?.addEventListener("abort", leave)
+        client.query<Row>(statement as QueryConfig, (error: Error | null, result) => {
+          inFlight.end(flight)
+          signal?.removeEventListener("abort", leave)
+          // Our own limit gave up the wait, and the server may still be at work.
+          if (isReadTimeout(error)) isStuck = true
+          if (error) reject(error)
+          else resolve(result)
+        })
+      }),
     isBroken: () => isBroken,
+    isStalled: inFlight.isStalled,
+    pace: inFlight.pace,
     close: () => (closing ??= close()),
     ended: end.promise,
   }
@@ -144,9 +173,11 @@ function assertMarker(comment: string | null, tenant: TenantId, fleet: string): 
   )
 }
 
-/** Whether a statement failed because its session or connection ended, and not because of the statement. */
+/** Whether a statement failed because of its connection and who else is on it, and not because of itself. */
 export const isConnectionLost = (connection: Connection, error: unknown): boolean =>
-  connection.isBroken() || /^(?:08|57P0|25P0[34]|E[A-Z]{3,}$)/.test(codeOf(error) ?? "")
+  connection.isBroken() ||
+  error instanceof HeldUp ||
+  /^(?:08|57P0|25P0[34]|E[A-Z]{3,}$)/.test(codeOf(error) ?? "")
 
 const NUMBERS = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
 

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { TenantId } from "../reconciler/tenant.ts"
 import { activeCredentials, RETRY_AFTER } from "./active.ts"
-import { isTimeout } from "./failures.ts"
+import type { Departure } from "./departure.ts"
+import { isSchemaBehind, isTimeout } from "./failures.ts"
 import { PoolBusy } from "./pools.ts"
 import { Problem } from "./problems.ts"
 import { createRunner, type RunnerOptions, unavailable } from "./runner.ts"
@@ -22,7 +23,7 @@ export type Databases = {
    * The database of a tenant that is served. Throws the Problem that says why it is not. `signal` aborts when there is
    * nobody to answer any more: what runs is stopped, and ClientGone is thrown.
    */
-  open: (tenant: TenantId, signal?: AbortSignal) => Promise<TenantDatabase>
+  open: (tenant: TenantId, signal?: Departure) => Promise<TenantDatabase>
 }
 
 /** How often an unfinished transaction is looked at, in milliseconds. */
@@ -37,12 +38,12 @@ export function openDatabases(options: RunnerOptions): Databases {
   async function write<T>(
     tenant: TenantId,
     work: (query: Query) => Promise<T>,
-    signal: AbortSignal | undefined,
+    signal: Departure | undefined,
   ): Promise<T> {
     const giveUp = performance.now() + 2 * patience
     for (;;) {
       try {
-        return await run(tenant, (connection) => transact(connection, work, signal), signal)
+        return await run(tenant, "acquire", (connection) => transact(connection, work, signal), signal)
       } catch (error) {
         if (!(error instanceof CommitCut)) throw error
         const isCommitted = await settle(tenant, error)
@@ -56,7 +57,7 @@ export function openDatabases(options: RunnerOptions): Databases {
   async function settle(tenant: TenantId, cut: CommitCut): Promise<boolean> {
     const deadline = performance.now() + patience
     while (performance.now() < deadline) {
-      const outcome = await run(tenant, (connection) =>
+      const outcome = await run(tenant, "share", (connection) =>
         outcomeOf(queryOn(connection), cut.transactionId),
       ).catch((error: unknown) => {
         throw unknownOutcome(error)
@@ -73,7 +74,8 @@ export function openDatabases(options: RunnerOptions): Databases {
       await credentialOf(tenant)
       return {
         tenant,
-        read: (work) => asProblem(run(tenant, (connection) => work(queryOn(connection, signal)), signal)),
+        read: (work) =>
+          asProblem(run(tenant, "share", (connection) => work(queryOn(connection, signal)), signal)),
         write: (work) => asProblem(write(tenant, work, signal)),
       }
     },
@@ -90,6 +92,12 @@ async function asProblem<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof PoolBusy) {
       throw new Problem("database-busy", "too many requests wait for the tenant's database", {
+        retryAfter: RETRY_AFTER,
+        cause: error,
+      })
+    }
+    if (isSchemaBehind(error)) {
+      throw new Problem("schema-behind", "the tenant's database waits for a migration that this needs", {
         retryAfter: RETRY_AFTER,
         cause: error,
       })

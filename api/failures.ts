@@ -1,4 +1,5 @@
 /** Telling failures apart by what Postgres and the driver say of them. */
+import type { Departure } from "./departure.ts"
 
 /** Postgres's SQLSTATE, or the system's error code such as ECONNRESET. */
 export function codeOf(error: unknown): string | undefined {
@@ -17,13 +18,16 @@ export const isReadTimeout = (error: unknown): boolean =>
 /** Whether a statement took too long, by the server's clock or by ours. */
 export const isTimeout = (error: unknown): boolean => codeOf(error) === QUERY_CANCELED || isReadTimeout(error)
 
+/** Whether a table or a column that this API counts on is not there: the tenant's migrations are still to come. */
+export const isSchemaBehind = (error: unknown): boolean => ["42P01", "42703"].includes(codeOf(error) ?? "")
+
 /** Thrown to end the work of a request whose client has gone away: there is nobody to answer. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone"
 }
 
 /** Throws ClientGone where the client has gone. */
-export function assertPresent(signal: AbortSignal | undefined): void {
+export function assertPresent(signal: Departure | undefined): void {
   if (signal?.aborted) throw new ClientGone("the client has gone away")
 }
 

@@ -13,12 +13,47 @@ export type Lane = {
   /** Places taken: connections that are open, being made or being closed. */
   places: number
   waiting: Set<Waiter>
+  /** Connections on which several read at once. */
+  shared: Map<Connection, Company>
+  /** The next one of them. */
+  joining?: Joining | undefined
+  /** How long this tenant's statements take of late, in milliseconds. */
+  pace: number
 }
+
+type Company = {
+  readers: number
+  /** Nobody joins any more: it closes after its last reader. */
+  isLeaving: boolean
+}
+
+/** Who waits for a connection that is being opened for all of them; `abandoned` aborts when nobody does any more. */
+export type Joining = { uri: string; readers: Set<Reader>; abandoned: AbortController }
+export type Reader = { grant: (connection: Connection) => void; refuse: (error: unknown) => void }
 
 export type Waiter = {
   lane: Lane
   /** It is given an idle connection, or a free place in which to make one. */
   grant: (connection: Connection | undefined) => void
+}
+
+/** How many read from one connection at most. */
+const MOST_READERS = 32
+/** A statement that takes longer keeps no company; in milliseconds. */
+const SLOW = 50
+
+/** Whether this tenant's statements take so long that nobody should wait behind one. */
+export const isSlow = (lane: Lane): boolean => lane.pace > SLOW
+
+/** The connection that one more may read from; undefined where each is full, leaving or stalled. */
+export function leastRead(lane: Lane): [Connection, Company] | undefined {
+  let found: [Connection, Company] | undefined
+  for (const [connection, company] of lane.shared) {
+    if (company.isLeaving || company.readers >= (found?.[1].readers ?? MOST_READERS)) continue
+    if (connection.uri !== lane.uri || connection.isBroken() || connection.isStalled()) continue
+    found = [connection, company]
+  }
+  return found
 }
 
 /**

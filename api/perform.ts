@@ -70,6 +70,12 @@ function send(response: Response, { status, body, etag, location }: Answer, pref
   if (etag !== undefined) response.set("ETag", etag)
   if (location !== undefined) response.location(prefix + location)
   response.status(status)
-  if (body === undefined) response.end()
-  else response.json(body)
+  if (body === undefined) {
+    response.end()
+    return
+  }
+  const text = JSON.stringify(body)
+  response.setHeader("Content-Type", "application/json; charset=utf-8")
+  response.setHeader("Content-Length", Buffer.byteLength(text))
+  response.end(text)
 }

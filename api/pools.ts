@@ -1,5 +1,6 @@
 /**
- * The process's connections to all tenants' databases. Each takes one place of a budget that is never exceeded: a place
+ * The process's connections to all tenants' databases. One is used by a caller alone, or by several of the same tenant
+ * who only read. Each takes one place of a budget that is never exceeded: a place
  * is free again only when the server has given up the session. Where all places are taken, the idle connection that is
  * missed least makes room; one in use never does. Who must wait does so in order, in a bounded queue, for a bounded time.
  */
@@ -12,9 +13,11 @@ import {
   NotConnected,
   openConnection,
 } from "./connections.ts"
+import type { Departure } from "./departure.ts"
 import { assertPresent, ClientGone } from "./failures.ts"
 import { createFrequency } from "./frequency.ts"
 import { countStarving, firstGrowing, firstStarving, type Lane, leastMissed, type Waiter } from "./lanes.ts"
+import { createSharing } from "./sharing.ts"
 
 export type PoolSettings = ConnectionSettings & {
   /** Most connections to one tenant's database, and to all of them. */
@@ -39,8 +42,13 @@ export type Pools = {
    * A connection for the caller alone, until `release`. Throws PoolBusy, NotConnected (nothing ran), or ClientGone when
    * `signal` aborts the wait.
    */
-  acquire: (tenant: TenantId, credential: ActiveCredential, signal?: AbortSignal) => Promise<Connection>
-  /** Gives it back. One that is not `sound` is closed. */
+  acquire: (tenant: TenantId, credential: ActiveCredential, signal?: Departure) => Promise<Connection>
+  /**
+   * A connection for single statements that only read, until `release`; others of the same tenant use it at the same time.
+   * Throws as `acquire` does.
+   */
+  share: (tenant: TenantId, credential: ActiveCredential, signal?: Departure) => Promise<Connection>
+  /** Gives it back. One that is not `sound` is closed, after those who still read from it. */
   release: (tenant: TenantId, connection: Connection, sound: boolean) => void
   counts: () => { places: number; idle: number; waiting: number; tenants: number; evictions: number }
   /** Closes every connection as soon as nobody uses it. */
@@ -62,6 +70,8 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
   const frequency = createFrequency<TenantId>(Math.max(10_000, 16 * budget))
   let places = 0
   let closing = 0
+  /** Connections that close after their last reader. */
+  let leaving = 0
   let evictions = 0
   /** A moving average, in milliseconds. */
   let connectTime = 0
@@ -72,7 +82,7 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
   function laneOf(tenant: TenantId, uri: string): Lane {
     let lane = lanes.get(tenant)
     if (!lane) {
-      lane = { tenant, uri, idle: [], places: 0, waiting: new Set() }
+      lane = { tenant, uri, idle: [], places: 0, waiting: new Set(), shared: new Map(), pace: 0 }
       lanes.set(tenant, lane)
     }
     if (lane.uri !== uri) {
@@ -80,6 +90,10 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       for (const { connection } of lane.idle.splice(0)) close(lane, connection)
     }
     return lane
+  }
+
+  function forgetEmpty(lane: Lane): void {
+    if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
   }
 
   function takePlace(lane: Lane): void {
@@ -90,7 +104,7 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
   function givePlace(lane: Lane): void {
     places--
     lane.places--
-    if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
+    forgetEmpty(lane)
     if (places === 0 && isOver) allClosed.resolve()
     serveFreePlaces()
   }
@@ -131,18 +145,24 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
     }
   }
 
+  function assertRoom(lane: Lane): void {
+    const ofTenant = lane.waiting.size + (lane.joining?.readers.size ?? 0)
+    const ofAll = queue.size + sharing.joined()
+    if (ofTenant < settings.maxWaiting && ofAll < settings.maxWaitingTotal) return
+    forgetEmpty(lane)
+    throw new PoolBusy(`${ofAll} are waiting already`)
+  }
+
   /** Waits in the queue for an idle connection, or for a free place (undefined). */
-  function waitFor(lane: Lane, signal: AbortSignal | undefined): Promise<Connection | undefined> {
-    if (lane.waiting.size >= settings.maxWaiting || queue.size >= settings.maxWaitingTotal) {
-      throw new PoolBusy(`${queue.size} are waiting already`)
-    }
+  function waitFor(lane: Lane, signal: Departure | undefined): Promise<Connection | undefined> {
+    assertRoom(lane)
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer)
         signal?.removeEventListener("abort", abort)
         queue.delete(waiter)
         lane.waiting.delete(waiter)
-        if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
+        forgetEmpty(lane)
       }
       const waiter: Waiter = {
         lane,
@@ -191,41 +211,84 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
     close(lane, connection)
   }
 
-  return {
-    async acquire(tenant, credential, signal) {
+  /** An idle connection of the tenant's that can be used; none while somebody waits for it. */
+  function popIdle(lane: Lane, uri: string): Connection | undefined {
+    if (lane.waiting.size > 0) return undefined
+    for (let idle = lane.idle.pop(); idle; idle = lane.idle.pop()) {
+      if (idle.connection.uri === uri && !idle.connection.isBroken()) return idle.connection
+      close(lane, idle.connection)
+    }
+    return undefined
+  }
+
+  /** A connection that nobody else uses. */
+  async function take(lane: Lane, credential: ActiveCredential, signal?: Departure): Promise<Connection> {
+    for (;;) {
       assertPresent(signal)
-      if (isOver) throw new PoolBusy("the process is ending")
-      frequency.count(tenant)
-      const lane = laneOf(tenant, credential.uri)
-      const idle = lane.waiting.size === 0 ? lane.idle.pop()?.connection : undefined
-      const granted = idle ?? (await waitFor(lane, signal))
-      if (granted && granted.uri === credential.uri && !granted.isBroken()) return granted
-      // What was granted carries a place: of its own, or of the connection that it replaces.
-      if (granted) {
-        close(lane, granted)
-        return this.acquire(tenant, credential, signal)
-      }
-      return connect(lane, credential)
-    },
+      const granted = popIdle(lane, credential.uri) ?? (await waitFor(lane, signal))
+      // What was granted carries a place: of its own, or of the connection that it is.
+      if (!granted) return connect(lane, credential)
+      if (granted.uri === credential.uri && !granted.isBroken()) return granted
+      close(lane, granted)
+    }
+  }
+
+  /** Gives a connection that nobody uses to the one who has waited for it longest. */
+  function give(lane: Lane, connection: Connection): void {
+    const [next] = lane.waiting
+    if (isOver || connection.isBroken() || connection.uri !== lane.uri) close(lane, connection)
+    else if (next) next.grant(connection)
+    else lane.idle.push({ connection, since: performance.now() })
+  }
+
+  /** Whether it makes room, after its turn, for a tenant that waits without any connection. */
+  function mustLeave(lane: Lane, connection: Connection, readers: number): boolean {
+    const starving = places >= budget ? firstStarving(queue) : undefined
+    if (!starving) return false
+    const turn = Math.max(SHORTEST_TURN, TURN * connectTime)
+    const isWanted = readers > 0 || lane.waiting.size > 0
+    const hasHadItsTurn = !isWanted || performance.now() - connection.openedAt > turn
+    return hasHadItsTurn && closing + leaving < countStarving(queue, closing + leaving + 1)
+  }
+
+  const sharing = createSharing({
+    take,
+    popIdle,
+    give,
+    assertRoom,
+    mayGrow: (lane) => places < budget && lane.places < maxConnections && lane.waiting.size === 0,
+  })
+
+  function laneFor(tenant: TenantId, uri: string): Lane {
+    if (isOver) throw new PoolBusy("the process is ending")
+    frequency.count(tenant)
+    return laneOf(tenant, uri)
+  }
+
+  return {
+    acquire: async (tenant, credential, signal) => take(laneFor(tenant, credential.uri), credential, signal),
+    share: async (tenant, credential, signal) =>
+      sharing.share(laneFor(tenant, credential.uri), credential, signal),
 
     release(tenant, connection, sound) {
       const lane = lanes.get(tenant)! // it has a place, so it is there
-      if (!sound || isOver || connection.isBroken() || connection.uri !== lane.uri) {
-        close(lane, connection)
-        return
-      }
-      const starving = places >= budget ? firstStarving(queue) : undefined
-      const turn = Math.max(SHORTEST_TURN, TURN * connectTime)
-      const hasHadItsTurn =
-        starving !== undefined && (lane.waiting.size === 0 || performance.now() - connection.openedAt > turn)
-      if (hasHadItsTurn && closing < countStarving(queue, closing + 1)) {
+      lane.pace = connection.pace()
+      const company = lane.shared.get(connection) ?? { readers: 1, isLeaving: false }
+      company.readers--
+      const wasLeaving = company.isLeaving
+      if (!wasLeaving && sound && mustLeave(lane, connection, company.readers)) {
         evictions++
-        close(lane, connection)
+        company.isLeaving = true
+      }
+      if (!sound) company.isLeaving = true
+      if (company.readers > 0) {
+        if (company.isLeaving && !wasLeaving) leaving++
         return
       }
-      const [next] = lane.waiting
-      if (next) next.grant(connection)
-      else lane.idle.push({ connection, since: performance.now() })
+      if (wasLeaving) leaving--
+      lane.shared.delete(connection)
+      if (company.isLeaving) close(lane, connection)
+      else give(lane, connection)
     },
 
     counts: () => ({

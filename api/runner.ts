@@ -11,6 +11,7 @@ import {
   NotConnected,
 } from "./connections.ts"
 import type { CredentialCache } from "./credentials.ts"
+import type { Departure } from "./departure.ts"
 import { assertPresent, codeOf, forLog } from "./failures.ts"
 import type { Pools } from "./pools.ts"
 import { Problem } from "./problems.ts"
@@ -29,7 +30,10 @@ export type RunnerOptions = {
  * race was met, until it is done or patience is over. CommitCut is thrown at once: what happened is not known yet.
  * When `signal` aborts, it waits and tries no longer, and throws ClientGone.
  */
-export type Run = <T>(tenant: TenantId, attempt: Attempt<T>, signal?: AbortSignal) => Promise<T>
+export type Run = <T>(tenant: TenantId, use: Use, attempt: Attempt<T>, signal?: Departure) => Promise<T>
+
+/** share: single statements that only read, next to others of the tenant. acquire: whatever it is, alone. */
+type Use = "share" | "acquire"
 
 /** While connecting fails, the secret is read again at most this often per tenant; in milliseconds. */
 const REREAD_INTERVAL = 500
@@ -52,12 +56,13 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
   async function attemptOnce<T>(
     tenant: TenantId,
     credential: ActiveCredential,
+    use: Use,
     attempt: Attempt<T>,
-    signal: AbortSignal | undefined,
+    signal: Departure | undefined,
   ): Promise<Outcome<T>> {
     let connection: Connection
     try {
-      connection = await pools.acquire(tenant, credential, signal)
+      connection = await pools[use](tenant, credential, signal)
     } catch (error) {
       if (error instanceof NotConnected) return { kind: "unreached", error: error.cause, lost: true }
       throw error
@@ -65,7 +70,7 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
     let sound = false
     try {
       const value = await attempt(connection)
-      sound = !signal?.aborted // a cancellation that comes late must meet nobody else's statement
+      sound = true
       return { kind: "done", value }
     } catch (error) {
       return { kind: "failed", error, lost: isConnectionLost(connection, error) }
@@ -74,12 +79,12 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
     }
   }
 
-  return async (tenant, attempt, signal) => {
+  return async (tenant, use, attempt, signal) => {
     let credential = await credentialOf(tenant)
     let deadline = Number.POSITIVE_INFINITY
     let races = 0
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-      const outcome = await attemptOnce(tenant, credential, attempt, signal)
+      const outcome = await attemptOnce(tenant, credential, use, attempt, signal)
       if (outcome.kind === "done") return outcome.value
       const { error } = outcome
       if (error instanceof CommitCut) throw error

@@ -1,6 +1,7 @@
 /** Work on one connection: a read, or a transaction whose outcome is known even when its connection is cut. */
 import type { QueryResult, QueryResultRow } from "pg"
 import type { Connection } from "./connections.ts"
+import type { Departure } from "./departure.ts"
 import { assertPresent } from "./failures.ts"
 
 /** A statement with a name is prepared once per connection. Names are unique over the whole API. */
@@ -25,7 +26,7 @@ export class CommitCut extends Error {
 
 /** Statements on this connection; when `signal` aborts, the one that runs is stopped. */
 export const queryOn =
-  (connection: Connection, signal?: AbortSignal): Query =>
+  (connection: Connection, signal?: Departure): Query =>
   async <Row extends QueryResultRow>(statement: Statement, values: unknown[]) =>
     (await connection.query<Row>({ ...statement, values }, signal)).rows
 
@@ -36,7 +37,7 @@ export const queryOn =
 export async function transact<T>(
   connection: Connection,
   work: (query: Query) => Promise<T>,
-  signal?: AbortSignal,
+  signal?: Departure,
 ): Promise<T> {
   const begun = await connection.query("begin; select pg_current_xact_id()::text as id", signal)
   const [, identity] = begun as unknown as QueryResult<{ id: string }>[]

@@ -35,6 +35,8 @@ export async function whichTenant(
   const hints = SOURCES.filter((source) => settings.sources.has(source)).flatMap(
     (source) => READERS[source](request, settings) ?? [],
   )
+  const [only] = hints
+  if (hints.length === 1 && only) return resolve(only, directory)
   const [first, ...others] = await Promise.all(hints.map((hint) => resolve(hint, directory)))
   if (first === undefined)
     throw new Problem("tenant-missing", `the request names no tenant: ${waysOf(settings)}`)

@@ -25,6 +25,8 @@ export type Orders = {
 
 /** Milliseconds for percentiles. */
 export type Report = {
+  /** All that were answered, counted or not. */
+  total: number
   answered: number
   failed: number
   perSecond: number
@@ -43,6 +45,7 @@ async function run(orders: Orders): Promise<Report> {
   const untouched = touch ? [...tenants] : []
   const latencies: number[] = []
   let failed = 0
+  let total = 0
   let phase: "touch" | "warm" | "measure" | "over" = touch ? "touch" : "warm"
   let touching = untouched.length
   const warmed = Promise.withResolvers<void>()
@@ -76,6 +79,7 @@ async function run(orders: Orders): Promise<Report> {
     }
     const answered = (isGood: boolean) => {
       isWaiting = false
+      total++
       if (begunIn === "touch" && --touching <= 0) warmed.resolve()
       if (begunIn !== "measure") return
       if (isGood) latencies.push(performance.now() - begun)
@@ -117,6 +121,7 @@ async function run(orders: Orders): Promise<Report> {
   const at = (share: number) =>
     latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] ?? 0
   return {
+    total,
     answered: latencies.length,
     failed,
     perSecond: latencies.length / lasted,

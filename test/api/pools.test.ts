@@ -121,6 +121,50 @@ test("who has waited too long for a place gets 503 and Retry-After", async () =>
   expect((await list(api, b!)).status).toBe(200)
 })
 
+test("those who only read share a connection, and who writes has one alone", async () => {
+  const tenant = tenants[3]!
+  const api = await serve()
+  const held = Promise.withResolvers<void>()
+  const database = await api.databases.open(tenant.id)
+  const reading = Array.from({ length: 6 }, () => database.read(() => held.promise))
+  await expect.poll(() => api.pools.counts()).toMatchObject({ places: 1, idle: 0 })
+  expect((await list(api, tenant)).status).toBe(200)
+  expect(await sessions(`datname = '${tenant.database}'`)).toBe(1)
+  expect((await api.call(tenant, "POST", "/products", { name: "alone", price: 1 })).status).toBe(201)
+  expect(await sessions(`datname = '${tenant.database}'`)).toBe(2)
+  held.resolve()
+  await Promise.all(reading)
+})
+
+test("a statement that takes long does not hold up who has come to the same connection after it", async () => {
+  const tenant = tenants[4]!
+  const api = await serve({ pools: { maxConnections: 2 } })
+  expect((await list(api, tenant)).status).toBe(200)
+  const blocker = await world.hold(tenant.database, "lock table products in access exclusive mode")
+  const stuck = list(api, tenant)
+  const others = [1, 2, 3].map(() => api.call(tenant, "GET", "/users"))
+  expect((await Promise.all(others)).map(({ status }) => status)).toEqual([200, 200, 200])
+  expect(await world.waiters(tenant.database)).toBe(1)
+  await blocker.release()
+  expect((await stuck).status).toBe(200)
+})
+
+test("with one connection they are held up, and served when the long statement is over", async () => {
+  const tenant = tenants[5]!
+  const api = await serve({ pools: { maxConnections: 1 } })
+  expect((await list(api, tenant)).status).toBe(200)
+  const blocker = await world.hold(tenant.database, "lock table products in access exclusive mode")
+  const stuck = list(api, tenant)
+  let isServed = false
+  const other = api.call(tenant, "GET", "/users").finally(() => (isServed = true))
+  await expect.poll(() => world.waiters(tenant.database)).toBe(1)
+  await expect.poll(() => api.pools.counts().waiting).toBe(1)
+  expect(isServed).toBe(false)
+  await blocker.release()
+  expect((await stuck).status).toBe(200)
+  expect((await other).status).toBe(200)
+})
+
 test("a client that goes away stops its statement, and nobody else's", async () => {
   const tenant = tenants[0]!
   const api = await serve({ pools: { maxConnections: 1 } })
@@ -128,13 +172,18 @@ test("a client that goes away stops its statement, and nobody else's", async () 
   const gone = new AbortController()
   const left = fetch(`${api.url}/products`, { headers: { "X-TenantId": tenant.id }, signal: gone.signal })
   await expect.poll(() => world.waiters(tenant.database)).toBe(1)
+  const pid = () =>
+    world.admin
+      .query<{ pid: number }>(
+        `select pid from pg_stat_activity where datname = '${tenant.database}' and wait_event_type = 'Lock'`,
+      )
+      .then(({ rows }) => rows[0]?.pid)
+  const before = await pid()
   const stays = list(api, tenant)
-  await expect.poll(() => api.pools.counts().waiting).toBe(1)
   gone.abort()
   await expect(left).rejects.toThrow("abort")
-  // The first statement is stopped although the lock is still held; then the second one waits for the lock.
-  await expect.poll(() => api.pools.counts().waiting).toBe(0)
-  await expect.poll(() => world.waiters(tenant.database)).toBe(1)
+  // The first statement is stopped although the lock is still held; then the second one waits, on another connection.
+  await expect.poll(async () => ![undefined, before].includes(await pid())).toBe(true)
   await blocker.release()
   expect((await stays).status).toBe(200)
 })

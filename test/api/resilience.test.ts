@@ -223,7 +223,7 @@ test("who would wait too long for a connection gets 503 and Retry-After, and con
   const api = await serve({ pools: { maxConnections: 2, maxWaiting: 1, wait: 60_000 } })
   const held = Promise.withResolvers<void>()
   const database = await api.databases.open(tenant.id)
-  const holding = [1, 2, 3].map(() => database.read(() => held.promise))
+  const holding = [1, 2, 3].map(() => database.write(() => held.promise))
   await expect.poll(() => sessionsOf(tenant.database)).toBe(2)
   const answer = await api.call(tenant, "GET", "/products")
   expect(answer).toMatchObject({ status: 503, body: { type: "/problems/database-busy" } })

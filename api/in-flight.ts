@@ -1,0 +1,72 @@
+/** What is under way on one connection, in the order in which the server does it. No sockets here. */
+
+/** The statement waited too long behind somebody else's; it has not been answered, and may yet run. */
+export class HeldUp extends Error {
+  override readonly name = "HeldUp"
+}
+
+export type Flight = {
+  /** When the server began with it, by performance.now(), as far as can be told from here. */
+  since: number
+  giveUp: (error: HeldUp) => void
+}
+
+export type InFlight = {
+  add: (giveUp: Flight["giveUp"]) => Flight
+  end: (flight: Flight) => void
+  has: (flight: Flight) => boolean
+  /** The one that the server does now. */
+  head: () => Flight | undefined
+  size: () => number
+  /** Whether the server is with one statement for longer than others should wait behind it. */
+  isStalled: () => boolean
+  /** How long a statement takes: a moving average, in milliseconds. */
+  pace: () => number
+}
+
+/** Who is behind a statement that takes longer than `patience` milliseconds is told to give up. */
+export function createInFlight(patience: number): InFlight {
+  // In their order. No Set: what it once held is kept alive by the tables that it has outgrown.
+  const flights: Flight[] = []
+  let pace = 0
+  let isWatched = false
+
+  const head = () => flights[0]
+  const isStalled = () => flights.length > 0 && performance.now() - head()!.since > patience
+
+  function watch(): void {
+    if (isWatched || flights.length < 2) return
+    isWatched = true
+    // Answers that came while this process was busy are read before anybody is judged.
+    setTimeout(() => setImmediate(look), patience).unref()
+  }
+
+  function look(): void {
+    isWatched = false
+    if (isStalled()) {
+      for (const flight of flights.slice(1)) flight.giveUp(new HeldUp("another statement takes too long"))
+    }
+    watch()
+  }
+
+  return {
+    add(giveUp) {
+      const flight = { since: performance.now(), giveUp }
+      flights.push(flight)
+      watch()
+      return flight
+    },
+    end(flight) {
+      const now = performance.now()
+      pace += (now - flight.since - pace) / 8
+      flights.splice(flights.indexOf(flight), 1)
+      const next = head()
+      if (next) next.since = now
+    },
+    has: (flight) => flights.includes(flight),
+    head,
+    size: () => flights.length,
+    isStalled,
+    pace: () => pace,
+  }
+}
