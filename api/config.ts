@@ -71,8 +71,8 @@ export const Environment = z.object({
   POOL_IDLE_MS: whole(1, 3_600_000, 30_000),
   CONNECT_TIMEOUT_MS: whole(1, 60_000, 3000),
   STATEMENT_TIMEOUT_MS: whole(1, 600_000, 10_000),
-  /** How long a request tries again to reach its database. */
-  RETRY_MS: whole(0, 60_000, 5000),
+  /** How long a request tries again to reach its database: longer than a rename takes, which waits for what runs. */
+  RETRY_MS: whole(0, 60_000, 15_000),
   /** How long "no such tenant", "suspended" and "retired" are believed. */
   NEGATIVE_CACHE_MS: whole(0, 3_600_000, 30_000),
 })

@@ -32,6 +32,7 @@ export const PROBLEMS = {
   "database-unavailable": [503, "Database out of reach", "Try again after the seconds in Retry-After."],
   "database-mismatch": [503, "Database is not the tenant's", "Nothing was read. Tell who runs this service."],
   "database-busy": [503, "Too many requests at once", "Try again after the seconds in Retry-After."],
+  "schema-behind": [503, "Tenant's schema is behind", "Try again after the seconds in Retry-After."],
   "database-timeout": [503, "Database took too long", "Nothing was changed. Ask for less, or try again."],
   "outcome-unknown": [503, "Change may or may not be made", "Read it back before you send it again."],
   "request-malformed": [400, "Request cannot be understood", "See detail."],

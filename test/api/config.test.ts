@@ -1,5 +1,6 @@
 import { expect, test } from "vitest"
 import { readConfig } from "../../api/config.ts"
+import { readConfig as readReconcilerConfig } from "../../reconciler/config.ts"
 
 const KEY_VAULT_URL = "https://example.vault.azure.net"
 
@@ -61,4 +62,17 @@ test.each(["HS256", "none", "RS256,HS512", ""])("tokens signed by %j are never a
   expect(readConfig({ KEY_VAULT_URL, AUTH: "off", JWT_ALGORITHMS: names })).toMatchObject({
     problems: [expect.stringMatching(/^JWT_ALGORITHMS must be some of RS256/)],
   })
+})
+
+test("by default a request tries again for longer than a rename waits for what runs", () => {
+  const { drain } = readReconcilerConfig({
+    NEON_API_URL: "https://console.neon.tech/api/v2",
+    NEON_API_KEY: `napi_${"k".repeat(40)}`,
+    NEON_PROJECT_ID: "project",
+    NEON_BRANCH_ID: "branch",
+    NEON_DATABASE_OWNER: "owner",
+    KEY_VAULT_URL,
+  })
+  const result = readConfig({ KEY_VAULT_URL, AUTH: "off" })
+  expect("config" in result && result.config.RETRY_MS).toBeGreaterThan(drain)
 })

@@ -89,3 +89,13 @@ test("after a day a key is free again, and old keys do not pile up", async () =>
 test.each(["", "x".repeat(256), "a b", "é"])("the key %j is refused", async (key) => {
   expect((await post(key, "/products", { name: "refused", price: 1 })).status).toBe(400)
 })
+
+test("on a schema that is older than keys it is 503 and done by nobody, and without a key it is served", async () => {
+  const behind = await world.addTenant("Behind")
+  await world.sql(behind.database, "drop table idempotency_keys")
+  const answer = await post("k9", "/products", { name: "early", price: 1 }, behind)
+  expect(answer).toMatchObject({ status: 503, body: { type: "/problems/schema-behind" } })
+  expect(answer.headers.get("retry-after")).toBe("1")
+  expect(await countOf("early", behind)).toBe(0)
+  expect((await api.call(behind, "POST", "/products", { name: "early", price: 1 })).status).toBe(201)
+})
