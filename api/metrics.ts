@@ -81,7 +81,7 @@ const show = (name: string, help: string, read: () => number) =>
     },
   })
 
-/** The same pools; how long each `acquire` waits is measured, and what they hold is shown. `max`: places in all. */
+/** The same pools; how long who wants a connection waits is measured, and what they hold is shown. `max`: places in all. */
 export function measurePools(pools: Pools, max: number): Pools {
   const { counts } = pools
   show("tenantry_pool_connections_max", "Most connections to tenants' databases.", () => max)
@@ -91,23 +91,27 @@ export function measurePools(pools: Pools, max: number): Pools {
     () => counts().places,
   )
   show("tenantry_pool_connections_idle", "Connections that nobody uses.", () => counts().idle)
-  show("tenantry_pool_waiting", "Requests that wait for a connection.", () => counts().waiting)
+  show(
+    "tenantry_pool_waiting",
+    "Waits for a connection; readers of one tenant wait together.",
+    () => counts().waiting,
+  )
   show("tenantry_pool_tenants", "Tenants with a connection, or waiting for one.", () => counts().tenants)
   evictions.collect = () => {
     evictions.reset()
     evictions.inc(counts().evictions)
   }
-  return {
-    ...pools,
-    async acquire(tenant, credential, signal) {
-      const stop = waits.startTimer()
+  const timed =
+    (get: Pools["acquire"]): Pools["acquire"] =>
+    async (...wanted) => {
+      const begun = performance.now()
       try {
-        return await pools.acquire(tenant, credential, signal)
+        return await get(...wanted)
       } finally {
-        stop()
+        waits.observe((performance.now() - begun) / 1000)
       }
-    },
-  }
+    }
+  return { ...pools, acquire: timed(pools.acquire), share: timed(pools.share) }
 }
 
 /** Shows how many answers of the vault are held. */
