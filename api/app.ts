@@ -113,6 +113,8 @@ const answerWithProblem =
     const [status] = PROBLEMS[problem.key]
     countRefusal(problem.key)
     if (problem.key === "internal") log.error({ ...fields, error: forLog(error) }, "a request failed")
+    else if (problem.key === "schema-behind")
+      log.error({ ...fields, error: forLog(problem.cause) }, "a table or a column is not there")
     else if (status >= 500) log.warn({ ...fields, reason: problem.message }, "a request was turned away")
     else log.debug(fields, "a request was refused")
     if (response.headersSent) next(error)

@@ -32,6 +32,7 @@ const OF_TENANTS: ProblemKey[] = [
   "database-mismatch",
   "database-busy",
   "database-timeout",
+  "schema-behind",
 ]
 const OF_BODIES: ProblemKey[] = ["request-invalid", "body-malformed", "body-too-large", "body-not-json"]
 

@@ -14,9 +14,8 @@ export const prepare: Prepare = async (steps, folder) => {
   const down = "-- migrate:down"
   for (const { name, up } of steps)
     await writeFile(path.join(dir, name), `-- migrate:up\n${up.sql}\n${down}\n`)
-  const here = createRequire(import.meta.url)
-  const wrapper = createRequire(here.resolve("dbmate/package.json"))
-  const packageFile = wrapper.resolve(`@dbmate/${process.platform}-${process.arch}/package.json`)
+  const { resolve } = createRequire(import.meta.url)
+  const packageFile = resolve(`@dbmate/${process.platform}-${process.arch}/package.json`)
   const program = path.join(path.dirname(packageFile), "bin", "dbmate")
   return async (uri) => {
     const url = new URL(uri)
