@@ -15,7 +15,7 @@ import {
   secure,
   withLogin,
 } from "./providers/postgres.ts"
-import { type FleetId, type Marker, secretName } from "./tenant.ts"
+import { type FleetId, type Marker, retiredDatabaseName, secretName, type TenantId } from "./tenant.ts"
 import { expectVacancies } from "./vacancies.ts"
 import { MAINTENANCE_DATABASE, type OwnerUris, ownerUris, type World } from "./world.ts"
 
@@ -87,7 +87,12 @@ export async function apply(
 /** One write to one system. Each may be done again: a pass that was cut short before its success was seen does so. */
 async function perform(action: Action, context: Context): Promise<void> {
   const { world, marker } = context
-  const { vault, neon, sql } = world
+  const { vault, neon } = world
+  const sql: World["sql"] = (task) =>
+    world.sql(() => {
+      world.permit.signal?.throwIfAborted()
+      return task()
+    })
   const id = marker.tenant
   // The actions on roles belong to no database; those on a database know it exists.
   if ("database" in action && action.database && action.kind !== "create") context.existing = action.database
@@ -130,6 +135,7 @@ async function perform(action: Action, context: Context): Promise<void> {
       context.existing = action.to
       return
     case "drop":
+      assertShelved(action.database, id)
       await sql(async () => assertMarked(await server(), action.database, marker))
       return neon.drop(action.database)
     case "drop-roles":
@@ -149,6 +155,15 @@ async function runSeed(uri: string, name: string, { seeds }: Migrations): Promis
     )
   }
   await seed(uri, name, text)
+}
+
+/** Only what was retired is ever dropped, whatever a plan says. */
+function assertShelved(database: string, tenant: TenantId): void {
+  if (database === retiredDatabaseName(tenant)) return
+  throw new TerminalError(
+    "NotRetired",
+    `refusing to drop ${database}: it is not where retired tenants are kept`,
+  )
 }
 
 /** The last look before data is gone for ever. */

@@ -42,6 +42,8 @@ export type ObservedSecret = {
   enabled: boolean
   owner: FleetId | undefined
   entry: LedgerEntry | undefined
+  /** True where the tags say so, be they whole or not. */
+  isProtected?: boolean
   changedAt: number
   /** When its newest value was written, as far as the vault says; milliseconds since 1970. */
   issuedAt?: number | undefined

@@ -35,6 +35,8 @@ export type Facts = {
 
 type Result = Change | Stall | undefined
 
+const DAY = 86_400_000
+
 /** The name that the ledger lets us expect in Neon's list. */
 export const expectedDatabase = (entry: LedgerEntry): string =>
   entry.state === "retired" || entry.state === "purging" ? retiredDatabaseName(entry.id) : entry.database
@@ -44,9 +46,32 @@ const isApproved = ({ entry, now }: Facts, verb: ApprovalVerb): boolean =>
 
 const record = (entry: LedgerEntry): Action => ({ kind: "record", entry })
 
+/** Whether a purge that the ledger tells of was begun by us: what is left is on its shelf, and a person or time allowed it. */
+function mayPurge({ id, entry, located, now, gracePeriod }: Facts): boolean {
+  if (located !== undefined && located !== retiredDatabaseName(id)) return false
+  if (entry?.approval?.verb === "purge") return true
+  return entry?.retiredAt !== undefined && now - Date.parse(entry.retiredAt) >= gracePeriod
+}
+
+/**
+ * What can be believed of an entry. Tags are edited by hand: a reservation never had a schema, and a purge begins when
+ * it may. Whoever says otherwise was served or retired before.
+ */
+function believed(facts: Facts): LedgerEntry | undefined {
+  const { entry } = facts
+  if (entry?.state === "reserved" && entry.schema !== "none") return { ...entry, state: "suspended" }
+  if (entry?.state === "purging" && !mayPurge(facts)) {
+    const { retiredAt } = entry
+    const before = facts.secret?.enabled ? "active" : "suspended"
+    return retiredAt ? { ...entry, state: "retired" } : { ...entry, state: before, transition: undefined }
+  }
+  return entry
+}
+
 /** A tenant that has a file. */
-export function present(facts: Facts, tenant: Tenant): Result {
-  const { id, secret, entry, located, version, fleet, cell } = facts
+export function present(known: Facts, tenant: Tenant): Result {
+  const facts = { ...known, entry: believed(known) }
+  const { id, secret, entry, located, version, fleet, cell, now } = facts
   const wanted = databaseName(tenant.name)
   const change = (kind: ChangeKind, ...actions: (Action | undefined)[]): Change => ({
     kind,
@@ -107,6 +132,9 @@ export function present(facts: Facts, tenant: Tenant): Result {
       ...settle(migrated),
     )
   }
+  // Before anything that may wait: a file that is gone tomorrow protects nobody.
+  if (entry && tenant.protected && !entry.protected)
+    return change("update", record({ ...entry, protected: true }))
   if (!located) return missing(facts, tenant.name, "recreate")
   const secure: Action = { kind: "secure", database: located }
   if (!entry) {
@@ -116,7 +144,21 @@ export function present(facts: Facts, tenant: Tenant): Result {
     return change("repair", secure, announce, ...move, ...rows, ...settle(whole))
   }
   if (entry.state === "retired" || entry.state === "purging") {
-    return change("restore", secure, ...move, ...rows, ...settle(whole))
+    // Whoever is retired again gets a whole grace period, however far this has come.
+    const renewed = record({ ...entry, state: "retired", retiredAt: new Date(now).toISOString() })
+    const restore = change("restore", renewed, secure, ...move, ...rows, ...settle(whole))
+    const isOld = now - Date.parse(entry.retiredAt ?? "") > DAY
+    return isOld ? { ...restore, otherwise: change("update", renewed) } : restore
+  }
+  const isHalfWay = entry.transition !== undefined && entry.transition !== "renaming"
+  if (tenant.suspended && (entry.state === "active" || isHalfWay)) {
+    const here: LedgerEntry = { ...next, name: entry.name, database: located }
+    return change(
+      "suspend",
+      record({ ...here, transition: "suspending" }),
+      { kind: "close", database: located },
+      record(here),
+    )
   }
   if (move.length > 0 || entry.transition === "renaming" || entry.database !== wanted) {
     const isClosed = entry.transition === "renaming" || entry.state === "suspended"
@@ -129,16 +171,8 @@ export function present(facts: Facts, tenant: Tenant): Result {
     const publish: Action = { kind: "publish", entry: { ...kept, database: located }, database: located }
     return { ...rename, otherwise: change("repair", credential, publish) }
   }
-  if (tenant.suspended && (entry.state === "active" || entry.transition)) {
-    return change(
-      "suspend",
-      record({ ...next, transition: "suspending" }),
-      { kind: "close", database: wanted },
-      record(next),
-    )
-  }
   if (!tenant.suspended && entry.state === "suspended") return change("resume", ...rows, ...settle(whole))
-  if (secret!.enabled !== (entry.state === "active"))
+  if (secret!.enabled !== (entry.state === "active") || entry !== known.entry)
     return change("repair", secure, ...rows, ...settle(whole))
   if (entry.transition === "rotating" || entry.transition === "draining") {
     const isPublished = entry.transition === "draining"
@@ -164,8 +198,9 @@ export function present(facts: Facts, tenant: Tenant): Result {
 const forgotten: Action[] = [{ kind: "drop-roles", database: undefined }, { kind: "forget" }]
 
 /** A tenant whose file is gone: retired first, purged after the grace period. */
-export function absent(facts: Facts): Result {
-  const { id, fleet, cell, secret, entry, located, now, gracePeriod, version } = facts
+export function absent(known: Facts): Result {
+  const facts = { ...known, entry: believed(known) }
+  const { id, fleet, cell, secret, entry, located, now, gracePeriod } = facts
   const shelf = retiredDatabaseName(id)
   const name = entry?.name ?? located?.replace(/^products-/, "") ?? id
   const change = (kind: "retire" | "purge", verb: ApprovalVerb, actions: Action[]): Change => ({
@@ -189,8 +224,7 @@ export function absent(facts: Facts): Result {
     if (!located) return broken(facts, name)
     if (!isOurName(located)) return halfImported(facts, located)
     // The marker says that it is ours; the ledger forgot. What is shelved gets a whole grace period.
-    const state = located === shelf ? { state: "retired" as const, retiredAt } : { state: "active" as const }
-    const known: LedgerEntry = {
+    const rebuilt: LedgerEntry = {
       id,
       fleet,
       name,
@@ -198,9 +232,14 @@ export function absent(facts: Facts): Result {
       database: located,
       schema: "unknown",
       slot: "a",
-      ...state,
+      ...(located === shelf ? { state: "retired", retiredAt } : { state: "active" }),
+      ...(secret?.isProtected ? { protected: true } : {}),
     }
-    return { kind: "repair", tenant: id, name, actions: [{ kind: "reserve", entry: known }] }
+    // Where only the tags are broken, whoever was served is served on until it may be removed.
+    const isServed = secret !== undefined && located !== shelf
+    const state = secret?.enabled ? "active" : "suspended"
+    const action: Action = isServed ? record({ ...rebuilt, state }) : { kind: "reserve", entry: rebuilt }
+    return { kind: "repair", tenant: id, name, actions: [action] }
   }
   if (entry.state === "reserved" && !located) return change("purge", "purge", forgotten)
   if (entry.state === "purging") {
@@ -208,41 +247,78 @@ export function absent(facts: Facts): Result {
     const actions: Action[] = [{ kind: "drop-roles", database: located }, ...drop, { kind: "forget" }]
     return { ...change("purge", "purge", actions), isApproved: true }
   }
-  const { transition: _, approval: __, ...kept } = entry
+  const { transition: _, approval, ...rest } = entry
+  // An approval that is used stays with the purge, which it must outlive.
+  const purging = record({ ...rest, state: "purging", ...(isApproved(facts, "purge") ? { approval } : {}) })
   if (!located) {
     if (!isApproved(facts, "purge")) return missing(facts, name, "purge")
-    return change("purge", "purge", [record({ ...kept, state: "purging" }), ...forgotten])
+    return change("purge", "purge", [purging, ...forgotten])
   }
   if (entry.state !== "retired") {
     // What was only reserved may not be marked yet.
     const secure: Action[] = entry.state === "reserved" ? [{ kind: "secure", database: located }] : []
     const retire = change("retire", "retire", [
       ...secure,
-      record({ ...kept, state: "retired", retiredAt }),
+      record({ ...rest, state: "retired", retiredAt }),
       ...shelving,
     ])
-    const isBehind = entry.state !== "reserved" && !entry.transition && entry.schema !== version
-    if (!isBehind) return retire
-    // Whoever may not be retired is served, and by programs that know the newest schema.
-    const migrated = record({ ...entry, schema: version })
-    const actions: Action[] = [{ kind: "migrate", database: located }, migrated]
-    return { ...retire, otherwise: { kind: "migrate", tenant: id, name, actions } }
+    const otherwise = entry.state === "reserved" ? undefined : staying(facts, entry, known.entry)
+    return otherwise ? { ...retire, otherwise } : retire
   }
   if (shelving.length > 0) return change("retire", "retire", shelving)
-  if (secret!.enabled || !entry.retiredAt) {
-    const whole = { ...kept, retiredAt: entry.retiredAt ?? retiredAt }
-    const actions: Action[] = [record(whole), { kind: "close", database: shelf }]
+  if (secret!.enabled || !entry.retiredAt || entry !== known.entry) {
+    const whole = { ...rest, retiredAt: entry.retiredAt ?? retiredAt }
+    const secure: Action = { kind: "secure", database: shelf }
+    const actions: Action[] = [record(whole), secure, { kind: "close", database: shelf }]
     return { kind: "repair", tenant: id, name, actions }
   }
   // Whoever edits the tag by hand starts the grace period anew.
   const since = Math.max(Date.parse(entry.retiredAt), secret!.changedAt)
   if (now - since < gracePeriod && !isApproved(facts, "purge")) return undefined
   return change("purge", "purge", [
-    record({ ...kept, state: "purging" }),
+    purging,
     { kind: "drop-roles", database: shelf },
     { kind: "drop", database: shelf },
     { kind: "forget" },
   ])
+}
+
+/**
+ * What a tenant needs that has no file and may not be removed: to be served as before, and, since programs know the
+ * newest schema, new migrations. `told`: the entry as the tags have it.
+ */
+function staying(
+  { id, located, secret, version }: Facts,
+  entry: LedgerEntry,
+  told: LedgerEntry | undefined,
+): Change | undefined {
+  const { transition, ...rest } = entry
+  const isActive = entry.state === "active"
+  const isUnknown = entry.schema === "none" || entry.schema === "unknown"
+  const whole: LedgerEntry = { ...rest, database: located!, ...(isUnknown ? { schema: version } : {}) }
+  const migrate: Action = { kind: "migrate", database: located! }
+  const change = (kind: ChangeKind, ...actions: Action[]): Change => ({
+    kind,
+    tenant: id,
+    name: entry.name,
+    actions,
+  })
+  if (transition !== undefined || secret!.enabled !== isActive || entry !== told) {
+    const settle: Action[] = isActive
+      ? [
+          { kind: "credential", database: located!, slot: entry.slot, exclusive: true },
+          { kind: "publish", entry: whole, database: located! },
+        ]
+      : [{ kind: "close", database: located! }, record(whole)]
+    return change(
+      "repair",
+      { kind: "secure", database: located! },
+      ...(isUnknown ? [migrate] : []),
+      ...settle,
+    )
+  }
+  if (entry.schema === version) return undefined
+  return change("migrate", migrate, record({ ...entry, schema: version }))
 }
 
 function missing({ id, entry, contradicted }: Facts, name: string, approve: ApprovalVerb): Stall {

@@ -92,7 +92,7 @@ function expected(
 
 /** Between its creation and its marking a database has no marker; only a reservation explains that. */
 const mayBe = ({ marker }: ObservedDatabase, entry: LedgerEntry): boolean =>
-  marker === undefined || (marker === null && entry.state === "reserved")
+  marker === undefined || (marker === null && entry.state === "reserved" && entry.schema === "none")
 
 const taken = (tenant: TenantId, name: string, secret: ObservedSecret): Stall => ({
   tenant,

@@ -2,6 +2,7 @@
 import { type Change, type ChangeKind, claimedBy, type Stall, vacatedBy } from "./action.ts"
 import type { ApprovalVerb } from "./ledger.ts"
 import type { Diff, Observed } from "./plan.ts"
+import { nameKey } from "./tenant.ts"
 
 export type Policy = {
   /** Whether a tenant whose file is gone may be retired at all. */
@@ -90,31 +91,55 @@ function objectionTo(
   return { reason: "TooManyRemovals", message, approve: kind }
 }
 
-/** Leaves out the changes that want a name which a database has and which nothing in the plan sets free. */
+/**
+ * Leaves out the changes that want a name which a database has and which nothing in the plan sets free. Names of ours
+ * that differ only by case are one name.
+ */
 function withFreeNames(
   changes: readonly Change[],
   databases: Observed["databases"],
 ): Pick<Diff, "changes" | "stalls"> {
-  const taken = new Set(databases.map(({ name }) => name))
-  const stalls: Stall[] = []
-  const fallbacks: Change[] = []
-  let rest = changes
-  for (;;) {
-    const vacated = new Set(rest.flatMap(({ actions }) => actions.map(vacatedBy)))
-    const blocked = new Set<Change>()
-    for (const change of rest) {
-      const database = change.actions
-        .map(claimedBy)
-        .find((claimed) => claimed && taken.has(claimed) && !vacated.has(claimed))
-      if (!database) continue
-      blocked.add(change)
-      const { tenant, name, otherwise } = change
-      stalls.push({ tenant, name, reason: "NameTaken", message: nameTaken(database) })
-      if (otherwise) fallbacks.push(otherwise)
-    }
-    if (blocked.size === 0) return { changes: [...rest, ...fallbacks], stalls }
-    rest = rest.filter((change) => !blocked.has(change))
+  const taken = new Map<string, string>()
+  for (const { name, marker } of databases) {
+    taken.set(name, name)
+    if (marker) taken.set(nameKey(name), name)
   }
+  const vacaters = new Map(
+    changes.flatMap((change) =>
+      change.actions.flatMap((action) => {
+        const name = vacatedBy(action)
+        return name === undefined ? [] : [[name, change] as const]
+      }),
+    ),
+  )
+  /** The databases in the way of what the change claims. */
+  const rivalsOf = ({ actions }: Change) =>
+    actions.flatMap((action) => {
+      const claimed = claimedBy(action)
+      return claimed === undefined ? [] : (taken.get(claimed) ?? taken.get(nameKey(claimed)) ?? [])
+    })
+  const stalls: Stall[] = []
+  const waiting = new Map<Change, { change: Change; rival: string }[]>()
+  const hopeless: { change: Change; rival: string }[] = []
+  for (const change of changes) {
+    for (const rival of rivalsOf(change)) {
+      const vacater = vacaters.get(rival)
+      if (vacater === change) continue
+      if (vacater === undefined) hopeless.push({ change, rival })
+      else waiting.set(vacater, [...(waiting.get(vacater) ?? []), { change, rival }])
+    }
+  }
+  const blocked = new Set<Change>()
+  // Whoever waits for a change that is blocked is blocked too; the queue grows while it is worked off.
+  for (const { change, rival } of hopeless) {
+    if (blocked.has(change)) continue
+    blocked.add(change)
+    const { tenant, name } = change
+    stalls.push({ tenant, name, reason: "NameTaken", message: nameTaken(rival) })
+    hopeless.push(...(waiting.get(change) ?? []))
+  }
+  const fallbacks = [...blocked].flatMap(({ otherwise }) => otherwise ?? [])
+  return { changes: [...changes.filter((change) => !blocked.has(change)), ...fallbacks], stalls }
 }
 
 const nameTaken = (database: string) =>

@@ -114,13 +114,15 @@ export async function reconcile(
     const reviewed = await review(sources, world)
     hooks.planned(reviewed)
     const { plan, fleet, migrations, observed } = reviewed
+    const signal = AbortSignal.any([hooks.signal, lost, AbortSignal.timeout(BUDGET)])
+    world.permit.signal = signal
     const outcomes = await apply(plan, {
       world,
       fleet: fleet.fleet,
       migrations,
       limits: stepLimits(fleet),
       existing: observed.databases[0]?.name,
-      signal: AbortSignal.any([hooks.signal, lost, AbortSignal.timeout(BUDGET)]),
+      signal,
       progress: hooks.progress,
     })
     const { version } = migrations
@@ -155,9 +157,11 @@ export async function withLease<T>(
       "another reconciler of this fleet is applying; waiting for it",
       3000,
     )
+  world.permit.signal = lease.lost
   try {
     return await task(lease.lost)
   } finally {
+    world.permit.signal = undefined
     await lease.release()
   }
 }

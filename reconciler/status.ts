@@ -81,7 +81,7 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
     return { condition: "Ready", reason: "Served", message: "" }
   }
 
-  return [...new Set([...declared.keys(), ...entries.keys()])]
+  return [...new Set([...declared.keys(), ...entries.keys(), ...stalls.keys()])]
     .map((id): TenantStatus => {
       const entry = entries.get(id)
       const found = verdict(id)
@@ -89,7 +89,7 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
       const isSame = earlier?.condition === found.condition && earlier.reason === found.reason
       return {
         id,
-        name: declared.get(id)?.name ?? entry?.name ?? id,
+        name: declared.get(id)?.name ?? entry?.name ?? stalls.get(id)?.name ?? id,
         state: entry?.state ?? "absent",
         database: entry && expectedDatabase(entry),
         schema: entry?.schema,

@@ -65,7 +65,8 @@ function walk(directory: string, below: string, found: Look): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     if (entry.name.startsWith(".")) continue
     const inside = path.join(below, entry.name)
-    if (/\.ya?ml$/.test(entry.name))
+    // A link to a folder is handed over as a file, and cannot be read as one: what it holds must not seem to be gone.
+    if (/\.ya?ml$/i.test(entry.name) || (entry.isSymbolicLink() && isFolder(path.join(folder, entry.name))))
       found.files.push({ file: path.join(directory, inside), real: path.join(found.root, inside) })
     if (entry.isDirectory()) walk(directory, inside, found)
   }
@@ -75,6 +76,8 @@ function walk(directory: string, below: string, found: Look): void {
       `${directory} holds more than ${MAX_FILES} files: is it the right folder?`,
     )
 }
+
+const isFolder = (link: string): boolean => statSync(link, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 /** Changes when a file in the folder comes, goes or is replaced. */
 function stampOf(folder: string): string {

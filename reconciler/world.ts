@@ -2,7 +2,7 @@
 import type { Config } from "./config.ts"
 import { createFileMemory, type FileMemory } from "./desired.ts"
 import { type Neon, openNeon } from "./providers/neon.ts"
-import { createSemaphore, type Semaphore } from "./providers/pacing.ts"
+import { createSemaphore, type Permit, type Semaphore } from "./providers/pacing.ts"
 import { withDatabase } from "./providers/postgres.ts"
 import { openVault, type Vault } from "./providers/vault.ts"
 import type { Failures } from "./rollout.ts"
@@ -22,18 +22,24 @@ export type World = {
   strangers: ReadonlySet<string>
   /** Tenants whose migration failed lately, so that they are tried again after a while and not at each pass. */
   failures: Failures
+  /** Whether what is written now is written as the one who may. */
+  permit: Permit
 }
 
-export const openWorld = (config: Config): World => ({
-  neon: openNeon(config.neon),
-  vault: openVault(config.vaultUrl),
-  sql: createSemaphore(config.sqlConcurrency, "sql"),
-  drain: config.drain,
-  cell: config.neon.projectId,
-  files: createFileMemory(),
-  strangers: new Set(),
-  failures: new Map(),
-})
+export function openWorld(config: Config): World {
+  const permit: Permit = { signal: undefined }
+  return {
+    neon: openNeon(config.neon, permit),
+    vault: openVault(config.vaultUrl, permit),
+    sql: createSemaphore(config.sqlConcurrency, "sql"),
+    drain: config.drain,
+    cell: config.neon.projectId,
+    files: createFileMemory(),
+    strangers: new Set(),
+    failures: new Map(),
+    permit,
+  }
+}
 
 /** Connection strings of the owner, for any database of the cell. */
 export type OwnerUris = {

@@ -33,7 +33,11 @@ export function readYamlFile<T>(file: string, schema: z.ZodObject & z.ZodType<T>
 /** The text of `file`, or why it cannot be had. */
 export function readText(file: string): string | { fault: string } {
   try {
-    if (statSync(file).size > MAX_SIZE)
+    const stat = statSync(file)
+    // A pipe would be waited for, and a device has no end.
+    if (!stat.isFile() && !stat.isDirectory())
+      return { fault: "is no ordinary file: put a file in its place, or move it away" }
+    if (stat.size > MAX_SIZE)
       return { fault: `is larger than ${MAX_SIZE / 1024} KiB: it should hold a few lines` }
     return readFileSync(file, "utf8")
   } catch (error) {

@@ -2,12 +2,16 @@
 import { z } from "zod"
 import { TerminalError, TransientError } from "../errors.ts"
 
+/** Whatever Neon asks for, no longer than this; milliseconds. */
+const LONGEST_WAIT = 60_000
+
 const AxiosShape = z.object({
   code: z.string().optional(),
   response: z
     .object({
       status: z.number(),
-      headers: z.record(z.string(), z.unknown()).catch({}),
+      // An object of a class of Axios's own, which is no plain record.
+      headers: z.object({ "retry-after": z.coerce.number().positive().optional().catch(undefined) }),
       data: z.object({ message: z.string(), request_id: z.string().optional() }).optional().catch(undefined),
     })
     .optional()
@@ -42,9 +46,9 @@ export class NeonFailure extends Error {
     const { code, response } = AxiosShape.safeParse(error).data ?? {}
     if (!response) throw new NeonFailure(undefined, code ?? "no answer")
     const { message, request_id } = response.data ?? { message: "no message" }
-    const seconds = Number(response.headers["retry-after"])
+    const seconds = response.headers["retry-after"]
     const said = request_id ? `${message} (request ${request_id})` : message
-    throw new NeonFailure(response.status, said, seconds > 0 ? seconds * 1000 : undefined)
+    throw new NeonFailure(response.status, said, seconds && Math.min(seconds * 1000, LONGEST_WAIT))
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { countRetry } from "../calls.ts"
 import { TerminalError, TransientError } from "../errors.ts"
 import { neonError, NeonFailure } from "./neon-errors.ts"
+import type { Permit } from "./pacing.ts"
 
 export type Operation = { id: string; status: string; action: string; error?: string | undefined }
 
@@ -14,6 +15,7 @@ type Look = {
   names: () => Promise<string[]>
   /** Milliseconds between two looks at an operation. */
   pollInterval: number
+  permit: Permit
   /** Longest that one mutation may take with its retries and operations; milliseconds. */
   timeout: number
 }
@@ -34,7 +36,7 @@ const MAX_RESENDS = 4
 const pause = (attempt: number, failure: NeonFailure) =>
   sleep(failure.retryAfter ?? Math.min(250 * 2 ** attempt, 8000) * (0.75 + Math.random() / 2))
 
-export function createMutations({ operation: lookAt, recent, names, pollInterval, timeout }: Look) {
+export function createMutations({ operation: lookAt, recent, names, pollInterval, timeout, permit }: Look) {
   /** Returns when all have ended with their effect. Throws TransientError where one failed or does not end. */
   async function settled(operations: readonly Operation[], deadline: number): Promise<void> {
     for (let operation of operations) {
@@ -44,6 +46,7 @@ export function createMutations({ operation: lookAt, recent, names, pollInterval
           throw new TransientError("OperationStuck", `Neon's operation ${action} (${id}) is still ${status}`)
         }
         await sleep(pollInterval)
+        permit.signal?.throwIfAborted()
         try {
           operation = (await lookAt(id)).operation
         } catch (error) {

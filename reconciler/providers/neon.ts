@@ -8,7 +8,7 @@ import { keepSecret } from "../log.ts"
 import { passOnTrace } from "../spans.ts"
 import { neonError, NeonFailure, parse } from "./neon-errors.ts"
 import { createMutations } from "./neon-mutations.ts"
-import { createSemaphore, createTokenBucket } from "./pacing.ts"
+import { createSemaphore, createTokenBucket, type Permit } from "./pacing.ts"
 import { isOurName } from "../tenant.ts"
 
 export type NeonConfig = {
@@ -63,7 +63,7 @@ export type Neon = ReturnType<typeof openNeon>
  * Reads and changes the databases of the configured branch. Mutations go one at a time, as Neon demands, and end
  * when Neon's operations have ended. Every function throws TransientError or TerminalError, without the key.
  */
-export function openNeon(config: NeonConfig) {
+export function openNeon(config: NeonConfig, permit: Permit) {
   keepSecret(config.apiKey)
   const { projectId, branchId, timeouts = TIMEOUTS } = config
   const client = createApiClient({
@@ -106,8 +106,13 @@ export function openNeon(config: NeonConfig) {
     names,
     pollInterval: config.pollInterval,
     timeout: timeouts.mutation,
+    permit,
   })
-  const send = (operation: string, request: () => Promise<Answer>) => () => call(operation, Accepted, request)
+  const send = (operation: string, request: () => Promise<Answer>) => () =>
+    call(operation, Accepted, () => {
+      permit.signal?.throwIfAborted()
+      return request()
+    })
 
   return {
     /** The names of all databases of the branch; complete, or it throws. One call. */

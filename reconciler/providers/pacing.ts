@@ -13,16 +13,20 @@ const depth = new Gauge({
  * metrics as this `queue`.
  */
 export function createTokenBucket(perSecond: number, queue: string): () => Promise<void> {
-  let next = 0
+  let next = -Infinity
   depth.inc({ queue }, 0)
   return async () => {
-    const now = Date.now()
+    // Not the wall's clock, which is set back at times.
+    const now = performance.now()
     next = Math.max(next, now - 2000) + 1000 / perSecond
     if (next <= now) return
     depth.inc({ queue })
     await sleep(next - now).finally(() => depth.dec({ queue }))
   }
 }
+
+/** Whether writes may go out: while `signal` is not aborted. Asked last before each of them, after all waiting. */
+export type Permit = { signal: AbortSignal | undefined }
 
 export type Semaphore = <T>(task: () => Promise<T>) => Promise<T>
 

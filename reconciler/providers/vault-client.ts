@@ -24,11 +24,21 @@ export function createVaultClient(url: string): SecretClient {
   return new SecretClient(url, credential, options)
 }
 
-/** Runs one operation. Throws TransientError where another try may help and TerminalError where a person must act. */
-export async function guarded<T>(what: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/**
+ * Runs one operation. Throws TransientError where another try may help and TerminalError where a person must act; and
+ * the reason of `permitted`, which ends the operation and all its retries.
+ */
+export async function guarded<T>(
+  what: string,
+  run: (signal: AbortSignal) => Promise<T>,
+  permitted?: AbortSignal,
+): Promise<T> {
+  permitted?.throwIfAborted()
+  const deadline = AbortSignal.timeout(OPERATION_DEADLINE)
   try {
-    return await run(AbortSignal.timeout(OPERATION_DEADLINE))
+    return await run(permitted ? AbortSignal.any([deadline, permitted]) : deadline)
   } catch (error) {
+    permitted?.throwIfAborted()
     if (error instanceof TerminalError || error instanceof TransientError) throw error
     throw vaultError(what, error)
   }

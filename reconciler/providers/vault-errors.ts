@@ -79,7 +79,9 @@ export const retryThrottled = (): PipelinePolicy => ({
     for (let attempt = 0; ; attempt++) {
       const response = await next(request)
       if (response.status !== 429 || attempt === 5) return response
-      await sleep(1000 * 2 ** attempt * (0.75 + Math.random() / 2))
+      const pause = 1000 * 2 ** attempt * (0.75 + Math.random() / 2)
+      const { abortSignal } = request
+      await sleep(pause, undefined, abortSignal instanceof AbortSignal ? { signal: abortSignal } : {})
     }
   },
 })

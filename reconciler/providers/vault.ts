@@ -3,7 +3,7 @@ import type { SecretClient, SecretProperties } from "@azure/keyvault-secrets"
 import { TerminalError } from "../errors.ts"
 import { fromTags, type LedgerEntry, type ObservedSecret, ownerOf, toTags } from "../ledger.ts"
 import { secretName, type TenantId } from "../tenant.ts"
-import { createTokenBucket } from "./pacing.ts"
+import { createTokenBucket, type Permit } from "./pacing.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
 import { innerCode, isAbsent } from "./vault-errors.ts"
 import { rememberWrites, type Writes, WRITTEN_AT } from "./vault-writes.ts"
@@ -13,6 +13,7 @@ const toSecret = ({ name, enabled, tags, createdOn, updatedOn }: SecretPropertie
   enabled: enabled ?? true,
   owner: ownerOf(tags),
   entry: fromTags(name, tags),
+  isProtected: tags?.["protected"] === "true",
   changedAt: updatedOn?.getTime() ?? 0,
   issuedAt: createdOn?.getTime(),
 })
@@ -26,7 +27,7 @@ export type Vault = ReturnType<typeof openVault>
  * The vault at `url`, as the identity that the environment gives (managed identity, workload identity, az login).
  * Every function throws TransientError where another try may help and TerminalError where a person must act.
  */
-export function openVault(url: string) {
+export function openVault(url: string, permit: Permit) {
   const client = createVaultClient(url)
   const take = createTokenBucket(WRITES_PER_SECOND, "vault writes")
   const writes = rememberWrites()
@@ -54,13 +55,13 @@ export function openVault(url: string) {
     /** Writes a disabled secret whose tags say what is about to be made. */
     async reserve(entry: LedgerEntry): Promise<void> {
       await take()
-      await set(client, writes, entry, { value: "reserved", enabled: false })
+      await set(client, writes, entry, { value: "reserved", enabled: false, permit })
     },
 
     /** Makes `uri` the tenant's credential, and the entry's tags true, in one write. */
     async publish(entry: LedgerEntry, uri: string): Promise<void> {
       await take()
-      await set(client, writes, entry, { value: uri, enabled: true })
+      await set(client, writes, entry, { value: uri, enabled: true, permit })
     },
 
     /** Changes the tags; the value stays, and can be read while the entry's state is active. */
@@ -68,8 +69,12 @@ export function openVault(url: string) {
       await take()
       const tags = tagsNow(entry)
       const enabled = entry.state === "active"
-      await guarded(`tag the secret ${secretName(entry.id)}`, (abortSignal) =>
-        client.updateSecretProperties(secretName(entry.id), "", { enabled, tags, abortSignal }),
+      const what = `tag the secret ${secretName(entry.id)}`
+      await guarded(
+        what,
+        (abortSignal) =>
+          client.updateSecretProperties(secretName(entry.id), "", { enabled, tags, abortSignal }),
+        permit.signal,
       )
       writes.note(secretName(entry.id), tags[WRITTEN_AT])
     },
@@ -77,9 +82,10 @@ export function openVault(url: string) {
     /** Deletes the secret (soft: Key Vault keeps it for its retention). Deleting what is gone succeeds. */
     async forget(id: TenantId): Promise<void> {
       await take()
-      await guarded(`delete the secret ${secretName(id)}`, async (abortSignal) => {
+      const remove = async (abortSignal: AbortSignal) => {
         await client.beginDeleteSecret(secretName(id), { abortSignal }).catch(absent)
-      })
+      }
+      await guarded(`delete the secret ${secretName(id)}`, remove, permit.signal)
       writes.note(secretName(id), undefined)
     },
   }
@@ -89,12 +95,12 @@ async function set(
   client: SecretClient,
   writes: Writes,
   entry: LedgerEntry,
-  { value, enabled }: { value: string; enabled: boolean },
+  { value, enabled, permit }: { value: string; enabled: boolean; permit: Permit },
 ): Promise<void> {
   const name = secretName(entry.id)
   const tags = tagsNow(entry)
   const options = { enabled, tags, contentType: "application/vnd.tenantry.postgres-uri" }
-  await guarded(`write the secret ${name}`, async (abortSignal) => {
+  const write = async (abortSignal: AbortSignal) => {
     try {
       await client.setSecret(name, value, { ...options, abortSignal })
     } catch (error) {
@@ -103,7 +109,8 @@ async function set(
       await recovery.pollUntilDone({ abortSignal })
       await client.setSecret(name, value, { ...options, abortSignal })
     }
-  })
+  }
+  await guarded(`write the secret ${name}`, write, permit.signal)
   writes.note(name, tags[WRITTEN_AT])
 }
 

@@ -123,6 +123,24 @@ describe("two reconcilers on one fleet", () => {
     expect(second.isRunning()).toBe(true)
   })
 
+  it("who loses the lease while it applies sends nothing more", async () => {
+    const first = await startReconciler("first")
+    world.neon.faults.add({ kind: "delay", route: "mutations", delayMs: 400, acted: true, times: 3 })
+    const desired = await declare("Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta")
+    await eventually("a database is being made", () => {
+      expect(writes.some(({ what }) => what.startsWith("POST"))).toBe(true)
+    })
+    await world.sql(
+      "postgres",
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tenantry-lease'",
+    )
+    await untilAsDeclared(desired)
+    expect(first.isRunning()).toBe(true)
+    expect(tenures.length).toBeGreaterThan(1)
+    // What was on its way when the session ended.
+    expect(unlicensed().length).toBeLessThanOrEqual(2)
+  })
+
   it("take no lease while there is nothing to do", async () => {
     await declare("Alpha")
     await world.prepare()

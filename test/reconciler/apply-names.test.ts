@@ -28,7 +28,7 @@ function worldOf(names: Set<string>): World {
     publish: pause,
     readValue: async () => "postgres://a:b@localhost/db",
   }
-  return { neon, vault, sql: pause, drain: 0, cell: "cell-1" } as unknown as World
+  return { neon, vault, sql: pause, drain: 0, cell: "cell-1", permit: {} } as unknown as World
 }
 
 const migrations = { steps: [], version: "0001:aa", seeds: new Map() }

@@ -1,4 +1,5 @@
 import { mkdir, symlink } from "node:fs/promises"
+import { execFileSync } from "node:child_process"
 import path from "node:path"
 import { expect, test } from "vitest"
 import { readTenants } from "../../reconciler/desired.ts"
@@ -118,5 +119,19 @@ test("a seed that is not there is the file's fault, with line and remedy, and ma
   expect(held.size).toBe(1)
   expect(problems).toMatchObject([
     { line: 3, key: "seed", message: "there is no migrations/seeds/nope.sql; the seeds are: demo" },
+  ])
+})
+
+test("a folder behind a link, and a pipe, are faults: what they seem to declare is not gone", async () => {
+  const folder = await folderOf({ "a.yaml": file(0, "Ada"), "B.YAML": file(1, "Bob") })
+  const elsewhere = await folderOf({ "c.yaml": file(2, "Cleo") })
+  await symlink(elsewhere, path.join(folder, "eu"))
+  await symlink(path.join(elsewhere, "c.yaml"), path.join(folder, "linked.yaml"))
+  execFileSync("mkfifo", [path.join(folder, "pipe.yaml")])
+  const { tenants, problems } = await readTenants(folder)
+  expect(tenants.map(({ name }) => name).toSorted()).toEqual(["Ada", "Bob", "Cleo"])
+  expect(problems.map((problem) => `${path.basename(problem.file)}: ${problem.message}`)).toEqual([
+    "eu: cannot be read (EISDIR): check that it exists and its permissions",
+    "pipe.yaml: is no ordinary file: put a file in its place, or move it away",
   ])
 })

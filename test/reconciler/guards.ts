@@ -38,6 +38,8 @@ function offences(
   }
   const mine = new Set(databases.map(({ name }) => name).filter(isMarked))
   const isDesired = desired.tenants.some(({ id }) => id === tenant)
+  const isKept =
+    entry?.state === "active" || (entry?.state === "purging" && secret?.enabled && !entry.retiredAt)
   const isExpired = entry?.retiredAt && now - Date.parse(entry.retiredAt) >= desired.gracePeriod
   const said = (offence: string) => `${change.kind} ${change.name}: ${offence}`
   const found: string[] = []
@@ -47,7 +49,10 @@ function offences(
   for (const action of change.actions) {
     switch (action.kind) {
       case "create":
-        must(!entry || entry.state === "reserved", "creates though the ledger knows a database")
+        must(
+          !entry || (entry.state === "reserved" && entry.schema === "none"),
+          "creates though the ledger knows a database",
+        )
         must(mine.size === 0, "creates a second database")
         must(!listed.has(action.database) || vacated.has(action.database), "creates where one is")
         mine.add(action.database)
@@ -73,14 +78,13 @@ function offences(
         mine.add(action.to)
         break
       case "publish":
-        must(isDesired && mine.has(action.database), `publishes ${action.database}`)
+        // Without a file only who was served and may not be removed, see policy.ts.
+        must((isDesired || isKept) && mine.has(action.database), `publishes ${action.database}`)
         must(action.entry.id === tenant && action.entry.fleet === desired.fleet, "publishes another's entry")
         break
       case "drop":
-        must(
-          entry?.state === "purging" || (!isDesired && entry?.state === "retired" && isExpired),
-          "drops before its time",
-        )
+        must(!isDesired && (isExpired || entry?.approval?.verb === "purge"), "drops before its time")
+        must(action.database === `retired-${tenant}`, "drops what was not retired")
         must(mine.delete(action.database), `drops ${action.database}, which is not its own`)
         break
       case "drop-roles":
@@ -97,7 +101,10 @@ function offences(
         break
       case "reserve":
       case "record":
-        must(!isDesired || action.entry.state !== "retired", "retires what has a file")
+        must(
+          !isDesired || action.entry.state !== "retired" || /retired|purging/.test(entry?.state ?? ""),
+          "retires what has a file",
+        )
         must(action.entry.id === tenant && action.entry.fleet === desired.fleet, "writes another's entry")
         break
     }

@@ -93,6 +93,7 @@ export const tampering: fc.Arbitrary<Event> = fc.oneof(
       fc.constant({ state: "reserved" }),
       fc.constant({ state: "retired", "retired-at": "2028-01-01T00:00:00Z" }),
       fc.constant({ state: "active" }),
+      fc.constant({ state: "purging" }),
       fc.constant({ "retired-at": undefined }),
       fc.constant({ transition: "renaming" }),
     ),
@@ -217,7 +218,8 @@ export function befall(life: Life, event: Event): void {
       if (tenants.has(event.id)) tenants.set(event.id, { ...tenants.get(event.id)!, [event.kind]: event.is })
       break
     case "approve":
-      if (entry) allow(world, entry, event.verb)
+      // As the command does: what is being purged cannot be allowed or forbidden any more.
+      if (entry && entry.state !== "purging") allow(world, entry, event.verb)
       break
     case "rotate":
       // As the command does: it refuses whoever is not served, or is in the middle of something.

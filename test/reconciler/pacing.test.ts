@@ -23,7 +23,7 @@ const moveTo = async (time: number) => {
 beforeEach(() => {
   now = 1_000_000
   sleepers = []
-  vi.spyOn(Date, "now").mockImplementation(() => now)
+  vi.spyOn(performance, "now").mockImplementation(() => now)
 })
 afterEach(() => {
   vi.restoreAllMocks()

@@ -26,6 +26,7 @@ export const observeLists = ({ databases, secrets }: SimulatedWorld): Observed =
     enabled,
     owner: ownerOf(tags),
     entry: fromTags(name, tags),
+    isProtected: tags["protected"] === "true",
     changedAt,
   })),
 })

@@ -92,5 +92,5 @@ export const worldFor = (changes: readonly Change[]): World => {
     },
     forget: async (id: TenantId) => act(id, { kind: "forget" }),
   }
-  return { neon, vault, sql, drain: 0, cell: CELL } as unknown as World
+  return { neon, vault, sql, drain: 0, cell: CELL, permit: {} } as unknown as World
 }

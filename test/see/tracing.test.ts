@@ -68,15 +68,18 @@ test("calls carry the trace on to Neon and to Key Vault, and a failure is in the
     "tenantry-test",
     createLogger("test", () => {}),
   )
-  const neon = openNeon({
-    apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2`,
-    apiKey: "napi_0123456789",
-    projectId: "p",
-    branchId: "b",
-    owner: "o",
-    pollInterval: 10,
-    requestsPerSecond: 1000,
-  })
+  const neon = openNeon(
+    {
+      apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2`,
+      apiKey: "napi_0123456789",
+      projectId: "p",
+      branchId: "b",
+      owner: "o",
+      pollInterval: 10,
+      requestsPerSecond: 1000,
+    },
+    { signal: undefined },
+  )
   const headers = new Map<string, string>()
   const request = { method: "GET", url: "https://vault.example/secrets/tenant-x/?api", headers } as never
   await inSpan("outer", {}, async () => {
