@@ -129,7 +129,7 @@ export function keepEvents(log: Logger, now: () => number): Events {
   }
 
   /** Every finding that is new since the last pass. */
-  function tellOfFindings({ read, plan }: Review): void {
+  function tellOfFindings({ read, migrations: { fault }, plan }: Review): void {
     const telling = new Set<string>()
     const once = (event: Parameters<typeof tell>[0]) => {
       const key = `${event.type} ${event.tenant} ${event.why}`
@@ -138,6 +138,14 @@ export function keepEvents(log: Logger, now: () => number): Events {
     }
     for (const problem of read.problems)
       once({ type: "file.refused", tenant: undefined, name: problem.file, why: formatProblem(problem) })
+    if (fault)
+      once({
+        type: "file.refused",
+        tenant: undefined,
+        name: "migrations",
+        reason: fault.reason,
+        why: fault.message,
+      })
     for (const { tenant, name, reason, message } of plan.stalls)
       once({ type: "tenant.stalled", tenant, name, reason, why: message })
     for (const { change, reason, message, isStalled } of plan.withheld) {

@@ -17,6 +17,8 @@ type FleetHead = Omit<FleetStatus, "tenants"> & {
   fleet: string | undefined
   /** The pass that is under way. */
   pass: { id: string; at: number; changes: number; ended: number; running: Running[] } | undefined
+  /** Whether another reconciler of the fleet is applying, so that this one waits. */
+  isWaiting: boolean
   /** What the last pass cost: calls to each system. */
   cost: Record<string, number> | undefined
   /** When the next pass begins, unless a file changes before. */
@@ -87,6 +89,7 @@ export function viewFleet(status: FleetStatus, events: Events): FleetView {
   let review: Review | undefined
   let summary: PlanSummary | undefined
   let pass: FleetHead["pass"]
+  let isWaiting = false
   let cost: FleetHead["cost"]
   let costBefore = callsMade()
   let nextPass: number | undefined
@@ -126,9 +129,10 @@ export function viewFleet(status: FleetStatus, events: Events): FleetView {
       revision,
       fleet: review?.fleet.fleet,
       pass: pass && { ...pass, running: [...running.values()].slice(0, RUNNING_SHOWN) },
+      isWaiting,
       cost,
       nextPass,
-      plan: planView(summary, done),
+      plan: planView(summary && { ...summary, problems: status.problems }, done),
       rollout: rolloutOf(review, tenants),
       steps: review?.migrations.steps.map(({ name }) => name) ?? [],
     }
@@ -181,7 +185,8 @@ export function viewFleet(status: FleetStatus, events: Events): FleetView {
       }
       publish()
     },
-    ended({ at, ms }: PassEnd) {
+    ended({ at, ms, how }: PassEnd) {
+      isWaiting = how === "lease-held"
       pass = undefined
       running.clear()
       const calls = callsMade()

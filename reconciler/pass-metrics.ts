@@ -57,7 +57,10 @@ const stopped = new Gauge({
   name: "tenantry_rollout_stopped",
   help: "1 while too many tenants have failed for the rollout of migrations to go on.",
 })
-const faults = new Gauge({ name: "tenantry_file_faults", help: "Faults in the tenants' files." })
+const faults = new Gauge({
+  name: "tenantry_file_faults",
+  help: "Faults in the tenants' files, and one where the migrations' cannot be trusted.",
+})
 const unmanaged = new Gauge({
   name: "tenantry_unmanaged",
   help: "What is there and not this fleet's, by kind (database or secret).",
@@ -91,12 +94,12 @@ export function measurePasses(status: FleetStatus): Partial<PassListener> {
   }
 }
 
-function setPlan({ read, plan }: Review): void {
+function setPlan({ read, migrations, plan }: Review): void {
   withheld.reset()
   for (const [reason, { length }] of Map.groupBy(plan.withheld, (item) => item.reason))
     withheld.set({ reason }, length)
   stopped.set(plan.withheld.some(({ reason }) => reason === "RolloutStopped") ? 1 : 0)
-  faults.set(read.problems.length)
+  faults.set(read.problems.length + (migrations.fault ? 1 : 0))
   unmanaged.set({ kind: "database" }, plan.unmanaged.databases.length)
   unmanaged.set({ kind: "secret" }, plan.unmanaged.secrets.length)
 }

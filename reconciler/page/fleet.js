@@ -7,7 +7,7 @@
  * @typedef {{ tenant: string, name: string, kind?: string, reason: string, message: string, approve?: string, isStalled?: boolean }} Held
  * @typedef {{ id: string, at: number, type: string, tenant?: string, name: string, why: string, reason?: string }} FleetEvent
  * @typedef {{
- *   revision: number, fleet?: string, version?: string, problems: string[], lastError?: string, nextPass?: number,
+ *   revision: number, fleet?: string, version?: string, problems: string[], lastError?: string, isWaiting: boolean, nextPass?: number,
  *   lastPass?: { at: number, ms: number, changes: number, failures: number }, cost?: Record<string, number>,
  *   pass?: { at: number, changes: number, ended: number, running: { tenant: string, name: string, kind: string, action: string, step: number, steps: number }[] },
  *   plan: { changes: Change[], withheld: Held[], stalls: Held[], problems: string[], unmanaged: { databases: string[], secrets: string[] }, counts: Record<"changes" | "withheld" | "stalls" | "problems" | "databases" | "secrets", number> },

@@ -104,7 +104,7 @@ export function showTenants(main) {
   function drawFacts() {
     const { head } = fleet
     if (!head) return
-    const { lastPass, cost = {}, nextPass, pass, rollout, lastError, problems, version } = head
+    const { lastPass, cost = {}, nextPass, pass, rollout, lastError, problems, version, isWaiting } = head
     /** @type {Record<string, number>} */
     const versions = {}
     for (const { schema, state } of fleet.tenants.values())
@@ -118,6 +118,15 @@ export function showTenants(main) {
               "div",
               { class: "note Stalled" },
               make("p", {}, "The last pass could not be made: ", lastError),
+            ),
+          ]
+        : []),
+      ...(isWaiting
+        ? [
+            make(
+              "p",
+              { class: "note Reconciling" },
+              "Another reconciler of this fleet is applying; this one waits for it.",
             ),
           ]
         : []),

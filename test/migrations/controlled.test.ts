@@ -8,6 +8,7 @@ import { control, type FleetStatus } from "../../reconciler/controller.ts"
 import { createLogger } from "../../reconciler/log.ts"
 import { renderMetrics } from "../../reconciler/metrics.ts"
 import { tellAll } from "../../reconciler/pass-listener.ts"
+import { acquireLease } from "../../reconciler/providers/lease.ts"
 import { measurePasses } from "../../reconciler/pass-metrics.ts"
 import { openWorld, type World } from "../../reconciler/world.ts"
 import { eventually } from "../eventually.ts"
@@ -165,6 +166,16 @@ test("the metrics tell of the passes, of every call, of the tenants and of the s
     expect(text).not.toContain("Ada")
     expect(text).not.toContain("90000000-0000-4000-8000-000000000000")
   })
+})
+
+const shown = async () => parseSeries((await renderMetrics()).text).get("tenantry_lease_held")
+
+test("the lease is shown while it is held", async () => {
+  const uri = await world.neon.ownerUri("neondb", false)
+  const lease = await acquireLease(uri, "another-fleet")
+  expect(await shown()).toBe(1)
+  await lease!.release()
+  await eventually("the lease is given up", async () => expect(await shown()).toBe(0))
 })
 
 test("a throttled call is counted with its status, and so is the retry", async () => {

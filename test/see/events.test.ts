@@ -5,7 +5,7 @@ import { createServer, type IncomingHttpHeaders } from "node:http"
 import type { AddressInfo } from "node:net"
 import { text } from "node:stream/consumers"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { TransientError } from "../../reconciler/errors.ts"
+import { TerminalError, TransientError } from "../../reconciler/errors.ts"
 import { type FleetEvent, keepEvents } from "../../reconciler/events.ts"
 import { createLogger } from "../../reconciler/log.ts"
 import { renderMetrics } from "../../reconciler/metrics.ts"
@@ -75,6 +75,18 @@ test("what is done, fails, stalls or is withheld is an event with its reason, an
     `tenant.stalled ${nameOf(1)}: Neon has no such database`,
   ])
   expect(events.recent(10, idOf(0))).toHaveLength(1)
+})
+
+test("a faulty file, a tenant's or a migration's, is an event that says where and what", () => {
+  const { pass, said } = open()
+  const review = reviewOf(1, { withheld: [], stalls: [] })
+  const problems = [{ file: "tenants/x.yaml", line: 2, key: "name", message: "is missing" }]
+  const fault = new TerminalError("BadMigration", "migrations/0006_e.sql: has the same number")
+  pass({ ...review, read: { ...review.read, problems }, migrations: { ...review.migrations, fault } })
+  expect(said()).toEqual([
+    "file.refused migrations: migrations/0006_e.sql: has the same number",
+    "file.refused tenants/x.yaml: tenants/x.yaml:2: name: is missing",
+  ])
 })
 
 test("however much happens, ten thousand events are kept and no more", () => {

@@ -6,11 +6,13 @@ import type { AddressInfo } from "node:net"
 import path from "node:path"
 import { afterAll, expect, test } from "vitest"
 import { createLogger } from "../../reconciler/log.ts"
+import { renderMetrics } from "../../reconciler/metrics.ts"
 import { openNeon } from "../../reconciler/providers/neon.ts"
 import { observeRequests } from "../../reconciler/providers/vault-calls.ts"
 import { inSpan } from "../../reconciler/spans.ts"
 import { startTracing } from "../../reconciler/tracing.ts"
 import { startCollector } from "./collector.ts"
+import { parseSeries, sumOf } from "./series.ts"
 
 const TRACING = path.resolve(import.meta.dirname, "../../reconciler/tracing.ts")
 
@@ -103,4 +105,21 @@ test("calls carry the trace on to Neon and to Key Vault, and a failure is in the
   })
   expect(bodies.join()).toContain("postgres://u:***@h/d")
   expect(bodies.join()).not.toContain("s3cr3t-w0rd")
+})
+
+test("a request to the vault that is sent again is a retry with the status of before; the first challenge is none", async () => {
+  const policy = observeRequests()
+  const answers = [401, 429, 503, 200]
+  const request = {
+    method: "PUT",
+    url: "https://vault.example/secrets/tenant-x?api",
+    headers: new Map(),
+  } as never
+  for (const status of answers) await policy.sendRequest(request, () => Promise.resolve({ status } as never))
+  const series = parseSeries((await renderMetrics()).text)
+  const calls = (status: string) => sumOf(series, "tenantry_calls_total", { operation: "setSecret", status })
+  const retries = (status: string) =>
+    sumOf(series, "tenantry_call_retries_total", { system: "vault", status })
+  expect(["401", "429", "503", "200"].map(calls)).toEqual([1, 1, 1, 1])
+  expect(["401", "429", "503"].map(retries)).toEqual([0, 1, 1])
 })
