@@ -34,7 +34,7 @@ export function showPlan(main) {
                   "li",
                   {},
                   link(`/tenants/${tenant}`, name),
-                  ` ${kind}: ${action}, step ${step} of ${steps}`,
+                  ` ${kind}: ${step} of ${steps} steps done, the last was ${action}`,
                 ),
               ),
             ),

@@ -132,7 +132,9 @@ describe.skipIf(chromium === undefined)("with ten thousand tenants", () => {
     )
     fleet.begin(reviewOf(MANY, { changes: [created] }))
     fleet.listener.progress({ kind: "action", change: created, action: "create", ms: 1 })
-    await expect.poll(() => page.locator("main").textContent()).toContain("create: create, step 1 of 2")
+    await expect
+      .poll(() => page.locator("main").textContent())
+      .toContain("create: 1 of 2 steps done, the last was create")
     fleet.listener.progress({ kind: "change", outcome: { change: created, ms: 2 } })
     fleet.end(reviewOf(MANY + 1))
     await expect.poll(() => page.locator("main").textContent()).toContain("Nothing to do")
