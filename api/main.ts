@@ -123,9 +123,11 @@ async function serve(config: Config): Promise<void> {
     process.exit(1)
   })
   const metricsPort = await openMetrics(config)
+  // Whoever reads that it listens may tell it to end at once.
+  const told = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")])
   log.info({ port: (server.address() as AddressInfo).port, metricsPort }, "api is listening")
 
-  const [signal] = (await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")])) as [string]
+  const [signal] = (await told) as [string]
   log.info({ signal }, "api is ending")
   readiness.drain()
   const closed = once(server, "close")
