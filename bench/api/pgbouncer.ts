@@ -25,11 +25,17 @@ export const findPgbouncer = (): string | undefined =>
     }
   })
 
+/**
+ * Postgres counts a session a little longer than PgBouncer does, and a login that is refused stops a pool for
+ * server_login_retry: both are set so that a full server is not met.
+ */
+const CLOSING = 10
+
 export type Pgbouncer = { port: number; stop: () => Promise<void> }
 
 /**
  * Starts it before the server at `host:port`. Only connections of one and the same login make room for each other across
- * databases, so it has one login for all of them, and `connections` in all.
+ * databases, so it has one login for all of them, and at most `connections` in all.
  */
 export async function startPgbouncer(
   program: string,
@@ -50,7 +56,8 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 4
-max_user_connections = ${server.connections}
+max_user_connections = ${server.connections - CLOSING}
+server_login_retry = 1
 max_client_conn = 10000
 log_connections = 0
 log_disconnections = 0
