@@ -16,8 +16,8 @@ export type Orders = {
   connections: number
   /** Asks every tenant once before anything else. */
   touch: boolean
-  /** Seconds. What is answered in the first ones is not counted. */
-  warm: number
+  /** What is answered first is not counted: so many requests, or as many as come in so many seconds. */
+  warm: { requests: number; seconds: number }
   seconds: number
   /** Sent with every request, such as "Authorization: Bearer …\r\n". */
   headers: string
@@ -110,7 +110,8 @@ async function run(orders: Orders): Promise<Report> {
   const sides = Promise.all(Array.from({ length: connections }, side))
   await warmed.promise
   phase = "warm"
-  await after(warm)
+  const enough = total + warm.requests
+  for (let waited = 0; total < enough && waited < warm.seconds; waited += 0.1) await after(0.1)
   phase = "measure"
   const from = performance.now()
   await after(seconds)

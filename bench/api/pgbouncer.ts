@@ -26,10 +26,10 @@ export const findPgbouncer = (): string | undefined =>
   })
 
 /**
- * Postgres counts a session a little longer than PgBouncer does, and a login that is refused stops a pool for
- * server_login_retry: both are set so that a full server is not met.
+ * PgBouncer opens the next session while Postgres still ends the one before, so it needs places to spare; a login that
+ * is refused stops a pool for server_login_retry.
  */
-const CLOSING = 10
+const SPARE = 1 / 3
 
 export type Pgbouncer = { port: number; stop: () => Promise<void> }
 
@@ -56,7 +56,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 4
-max_user_connections = ${server.connections - CLOSING}
+max_user_connections = ${Math.floor(server.connections * (1 - SPARE))}
 server_login_retry = 1
 max_client_conn = 10000
 log_connections = 0

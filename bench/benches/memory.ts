@@ -28,7 +28,7 @@ export const bench: Bench = {
             products: PRODUCTS,
             connections: 64,
             touch: true,
-            warm: 0,
+            warm: { requests: 0, seconds: 0 },
             seconds: isQuick ? 2 : 10,
             headers: "",
           })
