@@ -110,8 +110,9 @@ async function run(orders: Orders): Promise<Report> {
   const sides = Promise.all(Array.from({ length: connections }, side))
   await warmed.promise
   phase = "warm"
-  const enough = total + warm.requests
-  for (let waited = 0; total < enough && waited < warm.seconds; waited += 0.1) await after(0.1)
+  const cold = total
+  const isWarm = () => total >= cold + warm.requests
+  for (let waited = 0; !isWarm() && waited < warm.seconds; waited += 0.1) await after(0.1)
   phase = "measure"
   const from = performance.now()
   await after(seconds)
