@@ -52,7 +52,7 @@ const INTRODUCE = `
   from pg_database where datname = current_database()`
 
 /** How long a statement may keep those behind it waiting, in milliseconds. */
-const STALL = 100
+const STALL = 300
 
 /** How long a session may take to end in order, in milliseconds. */
 const FAREWELL = 2000

@@ -40,7 +40,7 @@ export type Waiter = {
 /** How many read from one connection at most. */
 const MOST_READERS = 32
 /** A statement that takes longer keeps no company; in milliseconds. */
-const SLOW = 50
+const SLOW = 100
 
 /** Whether this tenant's statements take so long that nobody should wait behind one. */
 export const isSlow = (lane: Lane): boolean => lane.pace > SLOW
