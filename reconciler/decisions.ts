@@ -3,7 +3,7 @@ import { TerminalError } from "./errors.ts"
 import { type ApprovalVerb, entriesOf, type LedgerEntry } from "./ledger.ts"
 import { adopt } from "./providers/postgres.ts"
 import { type Review, review, type Sources, withLease } from "./reconcile.ts"
-import type { Tenant } from "./tenant.ts"
+import { nameKey, type Tenant, TenantName } from "./tenant.ts"
 import { tenantFile, writeTenantFile } from "./tenant-file.ts"
 import { ownerUris, type World } from "./world.ts"
 
@@ -15,6 +15,10 @@ function find({ observed, fleet }: Review, tenant: string): LedgerEntry {
   const how = found.length === 0 ? "the ledger has no tenant" : "more than one tenant of the ledger is"
   throw new TerminalError("TenantUnknown", `${how} named ${tenant}: give the id that "tenantry status" shows`)
 }
+
+/** The ledger's entry of the tenant with this id or name, as it is now. Throws TerminalError where there is none. */
+export const entryOf = async (sources: Sources, world: World, tenant: string): Promise<LedgerEntry> =>
+  find(await review(sources, world), tenant)
 
 /** Allows one change of one tenant, once, until `until` (ISO 8601). The change that uses it erases it. */
 export async function approve(
@@ -28,6 +32,79 @@ export async function approve(
     await world.vault.record({ ...entry, approval })
     return entry
   })
+}
+
+/**
+ * The ledger's entry of a tenant whose data may be deleted before its grace period is over. Throws TerminalError that
+ * says why it may not: it is declared, not retired, or protected, or nothing may be deleted now.
+ */
+export async function purgeable(sources: Sources, world: World, tenant: string): Promise<LedgerEntry> {
+  return assertPurgeable(await review(sources, world), tenant)
+}
+
+/** Allows the purge of such a tenant, once, until `until` (ISO 8601); the reconciler does it. */
+export async function purge(
+  sources: Sources,
+  world: World,
+  tenant: string,
+  until: string,
+): Promise<LedgerEntry> {
+  return withLease(world, await review(sources, world), async () => {
+    const entry = assertPurgeable(await review(sources, world), tenant)
+    await world.vault.record({ ...entry, approval: { verb: "purge", until } })
+    return entry
+  })
+}
+
+function assertPurgeable(reviewed: Review, tenant: string): LedgerEntry {
+  const entry = find(reviewed, tenant)
+  const { id, name, state } = entry
+  const refuse = (why: string) => new TerminalError("NotPurgeable", `${name} cannot be purged: ${why}`)
+  const file = reviewed.read.tenants.find((declared) => declared.id === id)?.file
+  if (file) throw refuse(`${file} declares it; remove the file, and let the reconciler retire it first`)
+  if (reviewed.read.held.has(id)) throw refuse("a faulty file names it; see tenantry validate")
+  if (state === "purging") throw refuse("it is being purged already")
+  if (state !== "retired") throw refuse(`it is ${state}, and only what is retired can be purged`)
+  if (entry.protected) {
+    throw refuse(
+      `it is protected; restore its file, take "protected: true" out, let the reconciler record that, and remove the file again`,
+    )
+  }
+  if (reviewed.fleet.deletion === "forbid") throw refuse("fleet.yaml says deletion: forbid")
+  const faults = reviewed.read.problems.length
+  if (faults > 0) throw refuse(`nothing is deleted while files are faulty (${faults}); see tenantry validate`)
+  return entry
+}
+
+/**
+ * Writes the file of a tenant that the ledger knows and no file declares, under its name or another; what follows is
+ * the reconciler's. Returns the file. Throws TerminalError where the tenant cannot be had back so.
+ */
+export async function restoreFile(
+  sources: Sources,
+  world: World,
+  tenant: string,
+  otherName: TenantName | undefined,
+): Promise<{ entry: LedgerEntry; file: string }> {
+  const { read, ...reviewed } = await review(sources, world)
+  const entry = find({ read, ...reviewed }, tenant)
+  const refuse = (why: string) =>
+    new TerminalError("NotRestorable", `${entry.name} cannot be restored: ${why}`)
+  const declared = read.tenants.find(({ id }) => id === entry.id)
+  if (declared) throw refuse(`${declared.file} declares it`)
+  if (read.held.has(entry.id)) throw refuse("a faulty file names it; see tenantry validate")
+  if (entry.state === "purging") throw refuse("its data is being deleted; make a new tenant")
+  const name = otherName ?? TenantName.safeParse(entry.name).data
+  if (!name) throw refuse("the ledger's name of it is none that a file can hold; give one by --name")
+  const rival = read.tenants.find((other) => nameKey(other.name) === nameKey(name))
+  if (rival) throw refuse(`${rival.file} declares a tenant named ${rival.name}; give another name by --name`)
+  const file = await writeTenantFile(sources.tenantsDir, {
+    id: entry.id,
+    name,
+    ...(entry.state === "suspended" ? { suspended: true } : {}),
+    ...(entry.protected ? { protected: true } : {}),
+  })
+  return { entry, file }
 }
 
 /** Asks for a new credential: the next passes make it, publish it, and close the old one. */

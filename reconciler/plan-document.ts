@@ -1,66 +1,60 @@
-/** A plan as a file: what a reviewer sees, and what an apply is held to. */
+/** A plan as a file: what a reviewer and other programs see, and what an apply is held to. */
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { z } from "zod"
 import { TerminalError } from "./errors.ts"
-import { toTags } from "./ledger.ts"
+import { ApprovalVerb, toTags } from "./ledger.ts"
 import type { Review } from "./reconcile.ts"
-import { formatProblem } from "./yaml-file.ts"
+import { faultsOf, isRemoval, isWaiting } from "./render-plan.ts"
 
 /** Grows when the shape changes in a way that a reader of the old one would misread. */
 const VERSION = 1
 
-/**
- * `basis`: a digest for each thing that the plan follows from, by name: files, settings, databases, secrets. It holds
- * no value of a secret.
- */
-export type PlanDocument = {
-  version: typeof VERSION
-  changes: { tenant: string; name: string; kind: string; actions: string[] }[]
-  withheld: {
-    tenant: string
-    name: string
-    kind: string
-    reason: string
-    message: string
-    approve?: string
-  }[]
-  stalls: { tenant: string; name: string; reason: string; message: string; approve?: string }[]
-  problems: string[]
-  unmanaged: { databases: readonly string[]; secrets: readonly string[] }
-  basis: Record<string, string>
+const Why = {
+  reason: z.string().meta({ description: "In CamelCase, for programs." }),
+  message: z.string().meta({ description: "For people: what is the matter and what to do." }),
+  approve: ApprovalVerb.optional().meta({
+    description: "What `tenantry approve` takes, where an approval helps.",
+  }),
 }
+const Subject = { tenant: z.string().meta({ description: "The tenant's id." }), name: z.string() }
+const Counts = z.object({
+  changes: z.int(),
+  removals: z.int().meta({ description: "Of the changes: retire and purge." }),
+  waiting: z.int().meta({ description: "Withheld until it is their turn; nobody need act." }),
+  withheld: z.int().meta({ description: "Withheld until a person acts." }),
+  stalls: z.int(),
+  problems: z.int(),
+})
+
+/** The shape of `tenantry plan --json`. It holds no value of a secret. */
+export const PlanDocument = z.object({
+  version: z.literal(VERSION),
+  fleet: z.string(),
+  counts: Counts,
+  changes: z.array(
+    z.object({ ...Subject, kind: z.string(), removal: z.boolean(), actions: z.array(z.string()) }),
+  ),
+  withheld: z.array(z.object({ ...Subject, kind: z.string(), waiting: z.boolean(), ...Why })),
+  stalls: z.array(z.object({ ...Subject, ...Why })),
+  problems: z.array(z.string()).meta({ description: "Faults in files: file:line: key: message." }),
+  unmanaged: z.object({ databases: z.array(z.string()), secrets: z.array(z.string()) }),
+  basis: z.record(z.string(), z.string()).meta({
+    description: "A digest for each file, setting, database and secret that the plan follows from, by name.",
+  }),
+})
+export type PlanDocument = z.infer<typeof PlanDocument>
 
 const digest = (value: unknown) =>
   createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16)
 
-/** The plan without what it follows from. */
-export type PlanSummary = Omit<PlanDocument, "version" | "basis">
-
-export const summarisePlan = ({ read, plan }: Pick<Review, "read" | "plan">): PlanSummary => ({
-  changes: plan.changes.map(({ tenant, name, kind, actions }) => ({
-    tenant,
-    name,
-    kind,
-    actions: actions.map((action) => action.kind),
-  })),
-  withheld: plan.withheld.map(({ change, ...why }) => ({
-    tenant: change.tenant,
-    name: change.name,
-    kind: change.kind,
-    ...why,
-  })),
-  stalls: [...plan.stalls],
-  problems: read.problems.map(formatProblem),
-  unmanaged: plan.unmanaged,
-})
-
 export function planDocument(review: Review): PlanDocument {
-  const { read, fleet, migrations, observed } = review
+  const { read, fleet, migrations, observed, plan } = review
+  const faults = faultsOf(review)
   const basis: [string, unknown][] = [
     ["fleet.yaml", fleet],
     ["migrations", migrations.version],
-    ["faults in files", read.problems.map(formatProblem)],
+    ["faults in files", faults],
     ...read.tenants.map(({ file, ...tenant }): [string, unknown] => [`file ${file}`, tenant]),
     ...observed.databases.map(({ name }): [string, unknown] => [`database ${name}`, name]),
     ...observed.secrets.map(({ name, enabled, owner, entry }): [string, unknown] => [
@@ -68,23 +62,52 @@ export function planDocument(review: Review): PlanDocument {
       { enabled, owner, tags: entry && toTags(entry) },
     ]),
   ]
+  const waiting = plan.withheld.filter(isWaiting).length
   return {
     version: VERSION,
-    ...summarisePlan(review),
+    fleet: fleet.fleet,
+    counts: {
+      changes: plan.changes.length,
+      removals: plan.changes.filter(isRemoval).length,
+      waiting,
+      withheld: plan.withheld.length - waiting,
+      stalls: plan.stalls.length,
+      problems: faults.length,
+    },
+    changes: plan.changes.map((change) => ({
+      tenant: change.tenant,
+      name: change.name,
+      kind: change.kind,
+      removal: isRemoval(change),
+      actions: change.actions.map((action) => action.kind),
+    })),
+    withheld: plan.withheld.map((withheld) => ({
+      tenant: withheld.change.tenant,
+      name: withheld.change.name,
+      kind: withheld.change.kind,
+      waiting: isWaiting(withheld),
+      ...why(withheld),
+    })),
+    stalls: plan.stalls.map((stall) => ({ tenant: stall.tenant, name: stall.name, ...why(stall) })),
+    problems: faults,
+    unmanaged: { databases: [...plan.unmanaged.databases], secrets: [...plan.unmanaged.secrets] },
     basis: Object.fromEntries(basis.map(([name, value]) => [name, digest(value)])),
   }
 }
 
-const Saved = z.object({ version: z.literal(VERSION), basis: z.record(z.string(), z.string()) })
-export type SavedPlan = z.infer<typeof Saved>
+const why = ({ reason, message, approve }: { reason: string; message: string; approve?: ApprovalVerb }) => ({
+  reason,
+  message,
+  ...(approve ? { approve } : {}),
+})
 
 /** Reads what `tenantry plan --out` has written. Throws TerminalError where it is no such file. */
-export async function readPlanDocument(file: string): Promise<SavedPlan> {
+export async function readPlanDocument(file: string): Promise<PlanDocument> {
   const text = await readFile(file, "utf8").catch(() => {
     throw new TerminalError("BadPlan", `${file}: cannot be read; make it with: tenantry plan --out ${file}`)
   })
   try {
-    return Saved.parse(JSON.parse(text))
+    return PlanDocument.parse(JSON.parse(text))
   } catch {
     throw new TerminalError(
       "BadPlan",
@@ -94,7 +117,7 @@ export async function readPlanDocument(file: string): Promise<SavedPlan> {
 }
 
 /** Throws TerminalError that names what is not as it was when the plan was made. */
-export function assertUnchanged(saved: SavedPlan, reviewed: Review): void {
+export function assertUnchanged(saved: PlanDocument, reviewed: Review): void {
   const { basis } = planDocument(reviewed)
   const names = new Set([...Object.keys(saved.basis), ...Object.keys(basis)])
   const changed = [...names].filter((name) => saved.basis[name] !== basis[name]).toSorted()

@@ -38,15 +38,15 @@ const DAY = 86_400_000
 /** How long one pass may apply; what is left is the next one's. Milliseconds. */
 const BUDGET = 600_000
 
-/** The first half of a pass: looks, and changes nothing. */
-export async function review(sources: Sources, world: World): Promise<Review> {
-  const reviewed = await look(sources, world)
+/** The first half of a pass: looks, and changes nothing. `isThorough`: at the markers too, where the lists say that all is well. */
+export async function review(sources: Sources, world: World, isThorough = false): Promise<Review> {
+  const reviewed = await look(sources, world, isThorough)
   await proveAbsent(world, reviewed.observed, reviewed.plan)
   return reviewed
 }
 
 /** The same, believing the vault's list: enough to know whether anything is to be done. */
-async function look(sources: Sources, world: World): Promise<Review> {
+async function look(sources: Sources, world: World, isThorough = false): Promise<Review> {
   const [fleet, migrations] = await Promise.all([
     readFleet(sources.fleetFile),
     readMigrationsOrFault(sources.migrationsDir),
@@ -74,6 +74,7 @@ async function look(sources: Sources, world: World): Promise<Review> {
   const sketch = inTurn(sketched.diff).diff
   // The lists say that all is well, or else the markers have the last word on whose database is whose.
   const isQuiet =
+    !isThorough &&
     sketch.changes.length === 0 &&
     sketch.stalls.length === 0 &&
     unexplained(sketch).every((name) => world.strangers.has(name))
@@ -98,20 +99,29 @@ async function look(sources: Sources, world: World): Promise<Review> {
 const live = ({ secrets }: Observed, fleet: FleetId) =>
   entriesOf(secrets, fleet).filter(({ state }) => state !== "retired" && state !== "purging").length
 
-/** One pass. Throws where the world could not be observed; what happens to single tenants is in the outcomes. */
+/**
+ * One pass. Throws where the world could not be observed; what happens to single tenants is in the outcomes. `select`
+ * may leave out a part of the plan, or throw to refuse it; it is asked again when the world was looked at again.
+ */
 export async function reconcile(
   sources: Sources,
   world: World,
-  hooks: { signal: AbortSignal; planned: (review: Review) => void; progress: Progress },
+  hooks: {
+    signal: AbortSignal
+    select?: (review: Review) => Plan
+    planned: (review: Review) => void
+    progress: Progress
+  },
 ): Promise<{ review: Review; outcomes: Outcome[] }> {
-  const first = await look(sources, world)
+  const selected = (whole: Review): Review => ({ ...whole, plan: hooks.select?.(whole) ?? whole.plan })
+  const first = selected(await look(sources, world))
   if (first.plan.changes.length === 0) {
     hooks.planned(first)
     return { review: first, outcomes: [] }
   }
   return withLease(world, first, async (lost) => {
     // Another reconciler may have worked until it gave the lease up.
-    const reviewed = await review(sources, world)
+    const reviewed = selected(await review(sources, world))
     hooks.planned(reviewed)
     const { plan, fleet, migrations, observed } = reviewed
     const signal = AbortSignal.any([hooks.signal, lost, AbortSignal.timeout(BUDGET)])

@@ -32,6 +32,8 @@ export const TenantName = z
   })
   .refine((name) => name === name.normalize("NFC"), { error: "must be in Unicode's composed form (NFC)" })
 
+export type TenantName = z.infer<typeof TenantName>
+
 /** What a file in tenants/ declares. Unknown keys are errors: a misspelt key must not be silence. */
 export const Tenant = z.strictObject({
   id: TenantId,

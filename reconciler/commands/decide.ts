@@ -1,12 +1,28 @@
 /** Commands by which a person decides what the reconciler must not decide. */
 import type { Command } from "commander"
 import { z } from "zod"
-import { approve, explainImport, importDatabase, rotate } from "../decisions.ts"
+import {
+  approve,
+  entryOf,
+  explainImport,
+  importDatabase,
+  purge,
+  purgeable,
+  restoreFile,
+  rotate,
+} from "../decisions.ts"
 import { ApprovalVerb } from "../ledger.ts"
 import { review } from "../reconcile.ts"
 import { TenantId, TenantName } from "../tenant.ts"
 import { tenantFile } from "../tenant-file.ts"
+import { confirmName } from "./confirm.ts"
 import { examples, openSystem, parseArgument, print } from "./shared.ts"
+
+const PARTICIPLE = { purge: "purged", recreate: "recreated" }
+/** How long an allowed purge waits for the reconciler. */
+const PURGE_MINUTES = 60
+
+const inMinutes = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString()
 
 export function registerDecide(program: Command): void {
   program
@@ -15,8 +31,9 @@ export function registerDecide(program: Command): void {
     .argument("<tenant>", "its id or name")
     .argument("<change>", `what to allow: ${ApprovalVerb.options.join(", ")}`)
     .option("--minutes <number>", "how long the approval can be used", "60")
-    .addHelpText("after", examples("approve Acme retire", "approve Acme recreate --minutes 10"))
-    .action(async (tenant: string, change: string, options: { minutes: string }) => {
+    .option("--yes <name>", "the tenant's name: for purge and recreate, where there is no terminal to ask on")
+    .addHelpText("after", examples("approve Acme retire", "approve Acme recreate --minutes 10 --yes Acme"))
+    .action(async (tenant: string, change: string, options: { minutes: string; yes?: string }) => {
       const verbs = ApprovalVerb.options.join(", ")
       const verb = parseArgument(ApprovalVerb, change, `the change must be one of ${verbs}`)
       const minutes = parseArgument(
@@ -25,9 +42,48 @@ export function registerDecide(program: Command): void {
         "--minutes must be 1 to 1440",
       )
       const { sources, world } = openSystem()
-      const until = new Date(Date.now() + minutes * 60_000).toISOString()
+      if (verb !== "retire") {
+        const { name } = await entryOf(sources, world, tenant)
+        await confirmName(name, `let ${name} be ${PARTICIPLE[verb]}: its data is lost`, options.yes)
+      }
+      const until = inMinutes(minutes)
       const entry = await approve(sources, world, tenant, { verb, until })
       print(`approved once, until ${until}: ${verb} ${entry.name} (${entry.id})`)
+    })
+
+  program
+    .command("restore")
+    .description("put the file of a tenant that the ledger knows back into the tenants folder")
+    .argument("<tenant>", "its id or name")
+    .option("--name <name>", "another name, where somebody else has it now")
+    .addHelpText("after", examples("restore Acme", "restore Acme --name Acme-2"))
+    .action(async (tenant: string, options: { name?: string }) => {
+      const name =
+        options.name === undefined
+          ? undefined
+          : parseArgument(TenantName, options.name, "--name is no tenant's name")
+      const { sources, world } = openSystem()
+      const { entry, file } = await restoreFile(sources, world, tenant, name)
+      print(
+        `${file} declares ${name ?? entry.name} (${entry.id}) again, which is ${entry.state} now: commit it`,
+      )
+    })
+
+  program
+    .command("purge")
+    .description("delete the data of a retired tenant for ever, before its grace period is over")
+    .argument("<tenant>", "its id or name")
+    .option("--yes <name>", "the tenant's name, where there is no terminal to ask on")
+    .addHelpText("after", examples("purge Acme", "purge 0d3a4c1e-5f7b-4a89-b6c2-9e8d7f6a5b41 --yes Acme"))
+    .action(async (tenant: string, options: { yes?: string }) => {
+      const { sources, world } = openSystem()
+      const { id, name } = await purgeable(sources, world, tenant)
+      await confirmName(name, `purge ${name} (${id}): its data is deleted for ever`, options.yes)
+      const until = inMinutes(PURGE_MINUTES)
+      await purge(sources, world, id, until)
+      print(
+        `the reconciler deletes ${name} (${id}) at its next pass, until ${until}; "tenantry apply --tenant ${id}" makes one now`,
+      )
     })
 
   program

@@ -1,6 +1,7 @@
 /** tenantry migrate: the schema of every tenant, by hand and with a look at it. */
 import type { Command } from "commander"
 import { z } from "zod"
+import { entryOf } from "../decisions.ts"
 import { redact } from "../log.ts"
 import {
   type Choice,
@@ -11,6 +12,7 @@ import {
   undoFleet,
 } from "../migrate-command.ts"
 import { type ProgressView, showProgress } from "../progress.ts"
+import { confirmName } from "./confirm.ts"
 import { examples, onSignal, openSystem, parseArgument, print } from "./shared.ts"
 
 const Number4 = z.string().regex(/^\d{4}$/, { error: "four digits, such as 0004" })
@@ -52,14 +54,25 @@ export function registerMigrate(program: Command): void {
     .option("--tenant <tenant>", "only this one, by id or name")
     .option("--to <number>", "the step that is to be the newest; 0000 undoes all")
     .option("--confirm <count>", "for the whole fleet: how many tenants you expect this to change")
+    .option("--yes <name>", "with --tenant: its name, where there is no terminal to ask on")
     .addHelpText("after", examples("migrate down --tenant Acme", "migrate down --to 0004 --confirm 200"))
     .action(async (_: unknown, command: Command) => {
       // The parent has options of the same names, and commander gives them what is meant for us.
-      const options = command.optsWithGlobals<{ tenant?: string; to?: string; confirm?: string }>()
+      const options = command.optsWithGlobals<{
+        tenant?: string
+        to?: string
+        confirm?: string
+        yes?: string
+      }>()
       const confirm =
         options.confirm === undefined
           ? undefined
           : parseArgument(z.coerce.number().int().min(0), options.confirm, "--confirm must be a number")
+      if (options.tenant !== undefined) {
+        const { sources, world } = openSystem()
+        const { name } = await entryOf(sources, world, options.tenant)
+        await confirmName(name, `undo steps of ${name}, with the data that they hold`, options.yes)
+      }
       await shown((job) => undoFleet(job, { tenant: options.tenant, to: step(options.to), confirm }))
     })
 }

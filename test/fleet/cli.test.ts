@@ -1,11 +1,15 @@
 /** What a person types, and what comes of it. */
-import { readFile } from "node:fs/promises"
+import { readFile, rm, writeFile } from "node:fs/promises"
 import path from "node:path"
+import { Ajv2020 } from "ajv/dist/2020.js"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { renderJsonSchema } from "../../reconciler/json-schema.ts"
+import { runHere } from "../command-line.ts"
 import { type FleetWorld, startFleet } from "./world.ts"
 
 const ADA = "aaaaaaaa-0000-4000-8000-000000000001"
 const BOB = "bbbbbbbb-0000-4000-8000-000000000002"
+const DAN = "dddddddd-0000-4000-8000-000000000004"
 
 let world: FleetWorld
 beforeAll(async () => {
@@ -15,51 +19,118 @@ beforeAll(async () => {
 })
 afterAll(() => world.stop())
 
+/** A command in this process: most of what a short one takes is the start of Node. */
+const run = (words: readonly string[], variables: Record<string, string> = {}) =>
+  runHere(words, { ...world.environment(), ...variables })
 const saved = () => path.join(world.folder, "plan.json")
+const databases = async () => {
+  const rows = await world.sql("postgres", "select datname from pg_database")
+  return rows.map((row) => (row as { datname: string }).datname)
+}
+const stateOf = async (id: string) => (await tagsOf(id))?.["state"]
+const tagsOf = async (id: string) => {
+  for await (const { name, tags } of world.secrets.listPropertiesOfSecrets())
+    if (name === `tenant-${id}`) return tags
+  return undefined
+}
 
 describe("plan", () => {
   test("ends with 0 where nothing is to be done, 2 where something is, and 3 where something is blocked", async () => {
     expect((await world.run(["plan", "--detailed-exitcode"])).code).toBe(0)
     await world.declare({ id: BOB, name: "Bob" })
-    expect((await world.run(["plan", "--detailed-exitcode"])).code).toBe(2)
-    expect((await world.run(["plan"])).code).toBe(0)
+    expect((await run(["plan", "--detailed-exitcode"])).code).toBe(2)
+    expect((await run(["plan"])).code).toBe(0)
     await world.configure({ deletion: "forbid" })
     await world.remove(ADA)
-    const blocked = await world.run(["plan", "--detailed-exitcode"])
+    const blocked = await run(["plan", "--detailed-exitcode"])
     expect(blocked.output).toContain("! withheld: retire Ada: DeletionForbidden")
     expect(blocked.code).toBe(3)
     await world.configure()
     await world.declare({ id: ADA, name: "Ada" })
   })
 
-  test("as JSON says what would be done, and from what it follows", async () => {
-    const { output } = await world.run(["plan", "--json"])
-    expect(JSON.parse(output)).toMatchObject({
+  test("as JSON says what would be done, and from what it follows, in the shape of its schema", async () => {
+    const document: unknown = JSON.parse((await run(["plan", "--json"])).output)
+    expect(document).toMatchObject({
       version: 1,
+      fleet: "proof",
+      counts: { changes: 1, removals: 0, waiting: 0, withheld: 0, stalls: 0, problems: 0 },
       changes: [
-        { tenant: BOB, name: "Bob", kind: "create", actions: expect.arrayContaining(["reserve", "publish"]) },
+        {
+          tenant: BOB,
+          name: "Bob",
+          kind: "create",
+          removal: false,
+          actions: expect.arrayContaining(["reserve", "publish"]),
+        },
       ],
       basis: { "fleet.yaml": expect.any(String), "database products-Ada": expect.any(String) },
     })
+    const validate = new Ajv2020({ strict: false }).compile(JSON.parse(renderJsonSchema("plan")) as object)
+    expect(validate(document)).toBe(true)
+    expect(validate({ ...(document as object), version: 2 })).toBe(false)
+  })
+
+  test("for a pull request is written as Markdown, without a credential", async () => {
+    const file = path.join(world.folder, "comment.md")
+    const { code } = await world.run([
+      "plan",
+      "--comment",
+      file,
+      "--run-url",
+      "https://github.com/a/b/runs/1",
+    ])
+    expect(code).toBe(0)
+    const comment = await readFile(file, "utf8")
+    expect(comment).toMatch(/^<!-- tenantry plan -->\n### Plan for the fleet `proof`: 1 change, 0 removals/)
+    expect(comment).not.toContain(world.environment()["NEON_API_KEY"])
+  })
+})
+
+describe("drift", () => {
+  test("ends with 2 where the world is not as declared, 3 where a person has to act, and changes nothing", async () => {
+    const drifted = await run(["drift"])
+    expect(drifted.output).toContain("+ create Bob")
+    expect(drifted.output).toContain("drift: 1 to change")
+    expect(drifted.code).toBe(2)
+    expect(await databases()).not.toContain("products-Bob")
+    await writeFile(path.join(world.tenantsDir, "x.yaml"), "id: 1\n")
+    expect((await run(["drift", "--settle", "0.1"])).code).toBe(3)
+    await rm(path.join(world.tenantsDir, "x.yaml"))
+  })
+
+  test("sees a marker that was moved, which the lists do not show", async () => {
+    await world.remove(BOB)
+    expect((await run(["drift"])).code).toBe(0)
+    const marker = `tenantry/1 fleet=proof tenant=${ADA}`
+    await world.sql(
+      "products-Ada",
+      `comment on database "products-Ada" is 'tenantry/1 fleet=proof tenant=${DAN}'`,
+    )
+    const moved = await run(["drift"])
+    expect(moved.output).toContain("stalled: Ada: MarkerMismatch")
+    expect(moved.code).toBe(3)
+    await world.sql("products-Ada", `comment on database "products-Ada" is '${marker}'`)
+    await world.declare({ id: BOB, name: "Bob" })
   })
 })
 
 describe("apply of a saved plan", () => {
   test("is refused when a file changed since, and changes nothing", async () => {
-    await world.run(["plan", "--out", saved()])
+    await run(["plan", "--out", saved()])
     await world.declare({ id: BOB, name: "Bobby" })
-    const refused = await world.run(["apply", saved()])
+    const refused = await run(["apply", saved()])
     expect(refused).toMatchObject({
       code: 1,
       output: expect.stringMatching(/^the plan is out of date.*\.yaml; make a new one/),
     })
-    expect((await world.run(["plan", "--json"])).output).toContain('"name": "Bobby"')
+    expect((await run(["plan", "--json"])).output).toContain('"name": "Bobby"')
   })
 
   test("is refused when the world changed since", async () => {
-    await world.run(["plan", "--out", saved()])
+    await run(["plan", "--out", saved()])
     await world.secrets.setSecret("another", "somebody's")
-    const refused = await world.run(["apply", saved()])
+    const refused = await run(["apply", saved()])
     expect(refused).toMatchObject({
       code: 1,
       output: expect.stringContaining("changed since: secret another;"),
@@ -67,13 +138,13 @@ describe("apply of a saved plan", () => {
   })
 
   test("is done when nothing changed", async () => {
-    await world.run(["plan", "--out", saved()])
+    await run(["plan", "--out", saved()])
     expect((await world.run(["apply", saved()])).output).toContain("✓ create Bobby")
-    expect((await world.run(["plan", "--detailed-exitcode"])).code).toBe(0)
+    expect((await run(["plan", "--detailed-exitcode"])).code).toBe(0)
   })
 
   test("of a file that is no plan says how to make one", async () => {
-    const refused = await world.run(["apply", world.fleetFile])
+    const refused = await run(["apply", world.fleetFile])
     expect(refused).toMatchObject({
       code: 1,
       output: expect.stringContaining("make it with: tenantry plan --out"),
@@ -81,12 +152,161 @@ describe("apply of a saved plan", () => {
   })
 })
 
+describe("apply", () => {
+  test("does nothing at all where more would be changed or removed than it may", async () => {
+    await world.declare({ id: DAN, name: "Dan" })
+    await world.remove(BOB)
+    const changes = await run(["apply", "--max-changes", "1"])
+    expect(changes).toMatchObject({
+      code: 1,
+      output:
+        '2 changes are more than the 1 that --max-changes allows, so nothing was done: look at "tenantry plan", and allow more\n',
+    })
+    const removals = await run(["apply", "--max-removals", "0"])
+    expect(removals.output).toContain("1 removals are more than the 0 that --max-removals allows")
+    expect(await databases()).toEqual(expect.arrayContaining(["products-Bobby"]))
+    expect(await databases()).not.toContain("products-Dan")
+  })
+
+  test("of one tenant leaves the others as they are", async () => {
+    const { code, output } = await run(["apply", "--tenant", "Dan"])
+    expect(output).toContain("✓ create Dan")
+    expect(output).not.toContain("Bobby")
+    expect(code).toBe(0)
+    expect(await stateOf(BOB)).toBe("active")
+  })
+
+  test("goes on until every wave of a rollout is through, and with --once says what is left", async () => {
+    await world.configure({ rollout: { canary: 1, waveSize: 1, stopAfterFailures: 1 } })
+    await world.addMigration("0002_colour.sql", "alter table products add colour text;")
+    const once = await run(["apply", "--once", "--tenant", "Ada"])
+    expect(once.output).toContain("1 changes done, 0 failed\n")
+    const all = await run(["apply"])
+    expect(all.output.match(/✓ \w+ \w+/g)?.toSorted()).toEqual(["✓ migrate Dan", "✓ retire Bobby"])
+    await world.addMigration("0003_size.sql", "alter table products add size text;")
+    const first = await run(["apply", "--once"])
+    expect(first.output).toContain("… 1 to follow: migrate: RolloutWaits: waits until Ada is at 0003")
+    expect(first.output).toMatch(
+      /1 changes done, 0 failed; left: 0 to change, 1 to follow, 0 withheld.*"tenantry plan" shows it/,
+    )
+    expect((await run(["apply"])).output).toContain("✓ migrate Dan")
+    expect((await run(["plan", "--detailed-exitcode"])).code).toBe(0)
+    await world.configure()
+  })
+})
+
+describe("restore and purge", () => {
+  test("a tenant that is not retired, or is protected, cannot be purged", async () => {
+    const declared = await run(["purge", "Ada", "--yes", "Ada"])
+    expect(declared.output).toMatch(/^Ada cannot be purged: .*aaaaaaaa.*\.yaml declares it; remove the file/)
+    const tags = await tagsOf(BOB)
+    await world.secrets.updateSecretProperties(`tenant-${BOB}`, "", { tags: { ...tags!, protected: "true" } })
+    const guarded = await run(["purge", "Bobby", "--yes", "Bobby"])
+    expect(guarded.output).toMatch(/^Bobby cannot be purged: it is protected; restore its file, /)
+    await world.secrets.updateSecretProperties(`tenant-${BOB}`, "", { tags: tags! })
+  })
+
+  test("a purge needs the tenant's name, on a terminal or by --yes", async () => {
+    const asked = await run(["purge", BOB])
+    expect(asked).toMatchObject({
+      code: 1,
+      output: `nothing was done: there is no terminal to ask on: to purge Bobby (${BOB}): its data is deleted for ever, add --yes Bobby\n`,
+    })
+    const mistaken = await run(["purge", "Bobby", "--yes", "Dan"])
+    expect(mistaken.output).toBe("nothing was done: --yes says Dan, and this is about Bobby\n")
+    expect((await tagsOf(BOB))?.["approval"]).toBeUndefined()
+  })
+
+  test("what is restored gets its file back, and by the next pass its data", async () => {
+    const { code, output } = await run(["restore", "Bobby"])
+    expect(output).toContain(`bobby.yaml declares Bobby (${BOB}) again, which is retired now: commit it`)
+    expect(code).toBe(0)
+    const text = await readFile(path.join(world.tenantsDir, "bobby.yaml"), "utf8")
+    expect(text).toBe(`# yaml-language-server: $schema=../tenant.schema.json\nid: ${BOB}\nname: Bobby\n`)
+    expect((await run(["apply"])).output).toContain("✓ restore Bobby")
+    const again = await run(["restore", "Bobby"])
+    expect(again.output).toMatch(/^Bobby cannot be restored: .*bobby\.yaml declares it\n$/)
+  })
+
+  test("what is purged is gone at the next pass, long before its grace period is over", async () => {
+    await rm(path.join(world.tenantsDir, "bobby.yaml"))
+    await run(["apply"])
+    expect((await run(["purge", "Bobby", "--yes", "Bobby"])).code).toBe(0)
+    const done = await run(["apply", "--tenant", BOB])
+    expect(done.output).toContain("✓ purge Bobby")
+    expect(await databases()).not.toContain(`retired-${BOB}`)
+    const gone = await run(["restore", BOB])
+    expect(gone.output).toMatch(/^the ledger has no tenant named bbbb/)
+  })
+
+  test("what gives data up for ever asks for the name too", async () => {
+    const { output } = await run(["approve", "Ada", "recreate"])
+    expect(output).toMatch(
+      /^nothing was done: there is no terminal to ask on: to let Ada be recreated: .*, add --yes Ada\n$/,
+    )
+  })
+})
+
+describe("doctor", () => {
+  test("says of each thing that it is well", async () => {
+    const { code, output } = await run(["doctor"])
+    const found = output.split("\n").map((line) => line.replaceAll(/\d+/g, "0"))
+    expect(found).toEqual([
+      expect.stringMatching(/^✓ versions: Tenantry 0\.0\.0 on Node 0\.0\.0$/),
+      "✓ environment: complete",
+      expect.stringMatching(/^✓ fleet file: .* declares the fleet proof$/),
+      expect.stringMatching(/^✓ tenants: .* declares 0$/),
+      expect.stringMatching(/^✓ migrations: .* makes 0:/),
+      expect.stringMatching(/^✓ Neon: .* answers after 0 ms$/),
+      "✓ Neon: clock: agrees with this machine's",
+      expect.stringMatching(/^✓ Neon: rights: branch .* has 0 databases$/),
+      expect.stringMatching(/^✓ Postgres: Postgres 0\.0, as /),
+      expect.stringMatching(/^✓ Key Vault: .* answers after 0 ms$/),
+      "✓ Key Vault: clock: agrees with this machine's",
+      expect.stringMatching(/^✓ Key Vault: rights: may list: 0 secrets$/),
+      "✓ Key Vault: rights: may write and delete secrets of tenants",
+      expect.stringMatching(/^✓ reconciler: none runs here on port 0/),
+      "",
+    ])
+    expect(code).toBe(0)
+  })
+
+  test("says of what is not well what to do, and goes on with the rest", async () => {
+    const { code, output } = await run(["doctor", "--json"], {
+      NEON_API_KEY: "wrong-key-of-nobody",
+      TENANTS_DIR: "/nowhere",
+      ...world.vault.environment("api"),
+    })
+    const findings = JSON.parse(output) as { what: string; verdict: string; said: string }[]
+    const problems = findings.filter(({ verdict }) => verdict === "problem")
+    expect(problems).toEqual([
+      expect.objectContaining({ what: "tenants", said: expect.stringContaining("check TENANTS_DIR") }),
+      expect.objectContaining({ what: "Neon: rights", said: expect.stringContaining("401") }),
+      expect.objectContaining({
+        what: "Key Vault: rights",
+        said: expect.stringContaining("give this identity its role"),
+      }),
+    ])
+    expect(code).toBe(1)
+    expect(output).not.toContain("wrong-key-of-nobody")
+  })
+
+  test("names every variable that is missing", async () => {
+    const { code, output } = await run(["doctor"], { NEON_API_KEY: "", KEY_VAULT_URL: "http://x" })
+    expect(output).toContain("✗ environment: NEON_API_KEY must be a Neon API key\n")
+    expect(output).toContain(
+      "✗ environment: KEY_VAULT_URL must be a URL such as https://my-vault.vault.azure.net\n",
+    )
+    expect(code).toBe(1)
+  })
+})
+
 describe("files", () => {
   test("new writes one with a fresh id, once", async () => {
-    expect((await world.run(["new", "Cleo", "--seed", "demo"])).code).toBe(0)
+    expect((await run(["new", "Cleo", "--seed", "demo"])).code).toBe(0)
     const text = await readFile(path.join(world.tenantsDir, "cleo.yaml"), "utf8")
     expect(text).toMatch(/^# yaml-language-server: .*\nid: [0-9a-f-]{36}\nname: Cleo\nseed: demo\n$/)
-    expect(await world.run(["new", "CLEO"])).toMatchObject({
+    expect(await run(["new", "CLEO"])).toMatchObject({
       code: 1,
       output: expect.stringContaining("cleo.yaml declares a tenant named Cleo already"),
     })
@@ -95,24 +315,27 @@ describe("files", () => {
   test("rename changes the name and nothing else", async () => {
     const file = path.join(world.tenantsDir, "cleo.yaml")
     const before = await readFile(file, "utf8")
-    expect((await world.run(["rename", "Cleo", "Cleopatra"])).code).toBe(0)
+    expect((await run(["rename", "Cleo", "Cleopatra"])).code).toBe(0)
     expect(await readFile(file, "utf8")).toBe(before.replace("name: Cleo\n", "name: Cleopatra\n"))
   })
 })
 
 test.for<[words: string[], message: RegExp]>([
-  [["new", "no spaces"], /^that is no tenant's name: must be letters and digits/],
-  [["rename", "Nobody", "Else"], /^no file in .* declares a tenant named Nobody\n$/],
-  [["rename", "Ada", "Bobby"], /declares a tenant named Bobby already\n$/],
+  [["rename", "Ada", "Dan"], /declares a tenant named Dan already\n$/],
   [["approve", "Nobody", "retire"], /^the ledger has no tenant named Nobody: give the id/],
-  [["approve", "Ada", "destroy"], /^the change must be one of retire, purge, recreate: /],
-  [["approve", "Ada", "retire", "--minutes", "0"], /^--minutes must be 1 to 1440: /],
   [["import", "products-Ada", "--id", ADA, "--name", "Ada"], /^products-Ada is no unmanaged database/],
-  [["import", "x", "--id", "12", "--name", "Ada"], /^--id must be a UUID: /],
-  [["schema", "world"], /^there are the schemas tenant and fleet: /],
   [["rotate", "Nobody"], /^the ledger has no tenant named Nobody/],
+  [
+    ["apply", "--tenant", "Nobody"],
+    /^no file and no entry of the ledger has the tenant Nobody: give its id\n$/,
+  ],
+  [["restore", "Nobody"], /^the ledger has no tenant named Nobody/],
+  [
+    ["migrate", "down", "--tenant", "Ada"],
+    /^nothing was done: there is no terminal to ask on: to undo steps of Ada/,
+  ],
 ])("%j is one line that says what is wrong", async ([words, message]) => {
-  const { code, output } = await world.run(words)
+  const { code, output } = await run(words)
   expect(output).toMatch(message)
   expect(output.trim().split("\n")).toHaveLength(1)
   expect(code).toBe(1)

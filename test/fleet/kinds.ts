@@ -211,7 +211,10 @@ const SCENES: Record<string, (world: FleetWorld) => Promise<Scene>> = {
     const [alpha] = await given(world, newTenant("Alpha"))
     await world.sql("postgres", `drop database "products-Alpha" with (force)`)
     world.giveUp(alpha.id)
-    return { commands: [["approve", alpha.id, "recreate"], ["apply"]], desired: [active(alpha)] }
+    return {
+      commands: [["approve", alpha.id, "recreate", "--yes", alpha.name], ["apply"]],
+      desired: [active(alpha)],
+    }
   },
 
   import: async (world) => {

@@ -168,7 +168,7 @@ const lostToOthers: Omit<Cell, "quick"> = {
     reason: /DatabaseMissing: .*approve \S+ recreate/,
     mend: async (world, subject) => {
       world.giveUp(subject!.id)
-      await world.run(["approve", subject!.id, "recreate"])
+      await world.run(["approve", subject!.id, "recreate", "--yes", subject!.name])
     },
   },
 }

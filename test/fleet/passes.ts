@@ -3,7 +3,7 @@ import { inspect } from "node:util"
 import type { Outcome } from "../../reconciler/apply.ts"
 import { readConfig } from "../../reconciler/config.ts"
 import { reconcile } from "../../reconciler/reconcile.ts"
-import { renderOutcome, renderPlan } from "../../reconciler/render.ts"
+import { renderOutcome, renderPlan } from "../../reconciler/render-plan.ts"
 import { openWorld } from "../../reconciler/world.ts"
 import type { FleetWorld } from "./world.ts"
 
@@ -42,7 +42,7 @@ export function openPasses(world: FleetWorld, timeouts = { request: 1000, mutati
       }
       try {
         const { outcomes } = await reconcile(config.sources, systems, hooks)
-        lines.push(...outcomes.map(renderOutcome))
+        lines.push(...outcomes.map((outcome) => renderOutcome(outcome)))
         failed.push(...outcomes.filter(({ error }) => error !== undefined))
         const told = tell(
           lines,

@@ -50,16 +50,23 @@ function readDirectly(entry: string): string[] {
 }
 
 /** Read by an app and never set on Azure, each with its reason. */
-const NEVER: Record<string, string> = {
-  HOST: "a container listens on all of its addresses",
-  METRICS_HOST: "likewise",
-  EVENTS_WEBHOOK_URL: "it goes with EVENTS_WEBHOOK_SECRET",
-  EVENTS_WEBHOOK_SECRET: "it is a credential, and the program has no secret for it yet",
-  OTEL_EXPORTER_OTLP_HEADERS: "it may hold a credential: a collector beside the app adds it",
-  STATUS_HOST: "likewise: Azure's probes come from outside the container",
-  CONNECTION_TEMPLATE: "it stands in the place of the vault",
-  FLEET_ID: "it goes with CONNECTION_TEMPLATE",
-  TENANTS_DIR: "it goes with CONNECTION_TEMPLATE",
+const NEVER: Record<"api" | "reconciler", Record<string, string>> = {
+  api: {
+    HOST: "a container listens on all of its addresses",
+    METRICS_HOST: "likewise",
+    OTEL_EXPORTER_OTLP_HEADERS: "it may hold a credential: a collector beside the app adds it",
+    CONNECTION_TEMPLATE: "it stands in the place of the vault",
+    FLEET_ID: "it goes with CONNECTION_TEMPLATE",
+    TENANTS_DIR: "it goes with CONNECTION_TEMPLATE",
+  },
+  reconciler: {
+    STATUS_HOST: "a container listens on all of its addresses: Azure's probes come from outside",
+    EVENTS_WEBHOOK_URL: "it goes with EVENTS_WEBHOOK_SECRET",
+    EVENTS_WEBHOOK_SECRET: "it is a credential, and the program has no secret for it yet",
+    OTEL_EXPORTER_OTLP_HEADERS: "it may hold a credential: a collector beside the app adds it",
+    NO_COLOR: "it is about a person's terminal",
+    FORCE_COLOR: "it is about a person's terminal",
+  },
 }
 
 const APPS = [
@@ -68,22 +75,14 @@ const APPS = [
     entry: "api/main.ts",
     schema: Object.keys(api.Environment.shape),
     tunables: API_TUNABLES as readonly string[],
-    never: Object.keys(NEVER).filter(
-      (name) => !["STATUS_HOST", "EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET"].includes(name),
-    ),
+    never: Object.keys(NEVER.api),
   },
   {
     app: "reconciler",
     entry: "reconciler/main.ts",
     schema: Object.keys(reconciler.ReconcilerEnvironment.shape),
     tunables: RECONCILER_TUNABLES as readonly string[],
-    never: [
-      "STATUS_HOST",
-      "METRICS_HOST",
-      "EVENTS_WEBHOOK_URL",
-      "EVENTS_WEBHOOK_SECRET",
-      "OTEL_EXPORTER_OTLP_HEADERS",
-    ],
+    never: Object.keys(NEVER.reconciler),
   },
 ]
 

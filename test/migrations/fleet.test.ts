@@ -197,7 +197,7 @@ test("the command line does the same, one line for each tenant, and exits with 1
     "3 tenants done, 0 failed",
   ])
   expect((await world.run(["migrate", "down", "--to", "0002"])).output).toContain("add --confirm 3")
-  const down = await world.run(["migrate", "down", "--tenant", "Bob"])
+  const down = await world.run(["migrate", "down", "--tenant", "Bob", "--yes", "Bob"])
   expect([down.code, lines(down)]).toEqual([
     0,
     ["✓ Bob is at 0002: undone 0003_stock.sql", "1 tenants done, 0 failed"],
