@@ -7,8 +7,11 @@ export const MARK = "<!-- tenantry plan -->"
 
 /** GitHub takes 65,536 characters: docs.github.com, "Creating an issue comment" answers 422 beyond. */
 export const LONGEST = 65_536
-/** Lines of a section, and characters of a line; what is left out is in the artifact. */
-const LINES = { removals: 100, others: 30, changes: 60 }
+/** A section's most lines and characters. Their sum leaves room for the heading; what is left out is in the artifact. */
+const REMOVALS = { lines: 150, characters: 20_000 }
+const OTHERS = { lines: 30, characters: 6000 }
+const CHANGES = { lines: 60, characters: 8000 }
+/** Characters that are shown of one name or message. */
 const LINE = 200
 
 const plural = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`
@@ -44,8 +47,6 @@ export function renderComment(
     plural(warnings.length, "migration warning"),
   ].join(", ")
   const kinds = [...Map.groupBy(plan.changes, ({ kind }) => kind)].toSorted(([a], [b]) => (a < b ? -1 : 1))
-  const allow = (tenant: string, verb: string | undefined) =>
-    verb ? `; to allow it once: \`npx tenantry approve ${tenant} ${verb}\`` : ""
 
   return [
     MARK,
@@ -62,7 +63,7 @@ export function renderComment(
     ...section(
       "Removed",
       removals.map(({ kind, name, tenant }) => `- ${kind} ${code(name)} (${code(tenant)})`),
-      LINES.removals,
+      REMOVALS,
     ),
     ...section(
       "Withheld until a person acts",
@@ -90,7 +91,7 @@ export function renderComment(
     ),
     ...section(
       "To follow",
-      [...waiting].map(([why, those]) => `- ${those.length} tenants: ${prose(why)}`),
+      [...waiting].map(([why, those]) => `- ${plural(those.length, "tenant")}: ${prose(why)}`),
     ),
     ...(others.length > 0
       ? [
@@ -98,7 +99,7 @@ export function renderComment(
           "",
           ...listed(
             others.map(({ kind, name, actions }) => `- ${kind} ${code(name)} (${actions.join(" > ")})`),
-            LINES.changes,
+            CHANGES,
           ),
           "",
           "</details>",
@@ -112,10 +113,17 @@ export function renderComment(
   ].join("\n")
 }
 
-const section = (title: string, lines: readonly string[], most = LINES.others): string[] =>
-  lines.length === 0 ? [] : [`**${title}**`, "", ...listed(lines, most), ""]
+const allow = (tenant: string, verb: string | undefined) =>
+  verb ? `; to allow it once: \`npx tenantry approve ${tenant} ${verb}\`` : ""
 
-const listed = (lines: readonly string[], most: number): string[] =>
-  lines.length <= most
-    ? [...lines]
-    : [...lines.slice(0, most), `- … and ${lines.length - most} more, see the artifact`]
+const section = (title: string, lines: readonly string[], room = OTHERS): string[] =>
+  lines.length === 0 ? [] : [`**${title}**`, "", ...listed(lines, room), ""]
+
+function listed(lines: readonly string[], room: { lines: number; characters: number }): string[] {
+  let { characters } = room
+  const kept = lines.slice(0, room.lines)
+  const end = kept.findIndex((line) => (characters -= line.length + 1) < 0)
+  const shown = end < 0 ? kept : kept.slice(0, end)
+  const rest = lines.length - shown.length
+  return rest === 0 ? shown : [...shown, `- … and ${rest} more, see the artifact`]
+}

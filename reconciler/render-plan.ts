@@ -28,11 +28,11 @@ const COLOUR: Record<Sign, Colour> = { "+": "green", "~": "yellow", "-": "red" }
 export const isRemoval = ({ kind }: { kind: ChangeKind }): boolean => SIGN[kind] === "-"
 
 /** Removals first, each group in the order that it had. */
-export const removalsFirst = <C extends { kind: ChangeKind }>(changes: readonly C[]): C[] =>
+const removalsFirst = <C extends { kind: ChangeKind }>(changes: readonly C[]): C[] =>
   changes.toSorted((a, b) => Number(isRemoval(b)) - Number(isRemoval(a)))
 
 /** The command that would allow what waits for a person. */
-export const remedy = (tenant: string, verb: string | undefined): string =>
+const remedy = (tenant: string, verb: string | undefined): string =>
   verb ? `; to allow it once: npx tenantry approve ${tenant} ${verb}` : ""
 
 export const isWaiting = ({ isStalled }: Plan["withheld"][number]): boolean => isStalled === false

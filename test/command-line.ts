@@ -11,7 +11,7 @@ export async function runHere(
 ): Promise<{ code: number; output: string }> {
   const before = { ...process.env }
   const listeners = SIGNALS.map((name) => new Set(process.listeners(name)))
-  const { write } = process.stdout
+  const write = process.stdout.write.bind(process.stdout)
   let output = ""
   const capture = (text: string | Uint8Array) => {
     output += String(text)
@@ -22,11 +22,11 @@ export async function runHere(
   for (const command of [program, ...program.commands])
     command.configureOutput({ writeOut: capture, writeErr: capture })
   Object.assign(process.env, variables)
-  process.stdout.write = capture as typeof write
+  process.stdout.write = capture
   process.exitCode = undefined
   try {
     await runProgram(program, words)
-    return { code: Number(process.exitCode ?? 0), output }
+    return { code: exitCode(), output }
   } catch (error) {
     const message = explainError(error, program, words)
     return message === undefined ? { code: 0, output } : { code: 1, output: `${output}${message}\n` }
@@ -41,4 +41,5 @@ export async function runHere(
   }
 }
 
+const exitCode = () => Number(process.exitCode ?? 0)
 const SIGNALS = ["SIGINT", "SIGTERM"] as const

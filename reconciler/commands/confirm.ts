@@ -17,7 +17,6 @@ export async function confirmName(
   yes: string | undefined,
   { input, output }: Streams = { input: process.stdin, output: process.stderr },
 ): Promise<void> {
-  const refuse = (why: string) => new TerminalError("NotConfirmed", `nothing was done: ${why}`)
   if (yes !== undefined) {
     if (yes === name) return
     throw refuse(`--yes says ${yes}, and this is about ${name}`)
@@ -34,3 +33,5 @@ export async function confirmName(
     asking.close()
   }
 }
+
+const refuse = (why: string) => new TerminalError("NotConfirmed", `nothing was done: ${why}`)

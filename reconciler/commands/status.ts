@@ -56,9 +56,10 @@ async function status(options: Options): Promise<void> {
   )
 }
 
+const whole = (option: string, value: string) =>
+  parseArgument(z.coerce.number().int().min(1), value, `${option} must be a number from 1`)
+
 function choiceOf(options: Options): Choice {
-  const whole = (option: string, value: string) =>
-    parseArgument(z.coerce.number().int().min(1), value, `${option} must be a number from 1`)
   const { name } = options
   return {
     name,

@@ -73,8 +73,9 @@ test("a name that would move the cursor is shown, and moves nothing", () => {
   expect(shown).toContain("unmanaged databases, never touched: a?[2Jb, c?d")
 })
 
+const paint = (colour: string, text: string) => `<${colour}>${text}`
+
 test("colours tell removals from the rest, and are left out where nobody sees them", () => {
-  const paint = (colour: string, text: string) => `<${colour}>${text}`
   const lines = renderPlan(review, { width: 80, paint }).split("\n")
   expect(lines.map((line) => line.split(">")[0])).toEqual([
     "<red",
