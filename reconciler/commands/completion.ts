@@ -41,7 +41,7 @@ export function renderCompletion(program: Command, shell: (typeof SHELLS)[number
     "_tenantry() {",
     `  local word path= words`,
     `  COMPREPLY=()`,
-    `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
+    `  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do`,
     `    case "$path\${path:+ }$word" in`,
     ...paths
       .filter(([path]) => path !== "")
