@@ -9,6 +9,8 @@ const seconds = z
   .number({ error: "must be a number of seconds" })
   .min(0.1, { error: "must be from 0.1 to 86400 seconds" })
   .max(86_400, { error: "must be from 0.1 to 86400 seconds" })
+const number = (error: string, min: number, max: number) =>
+  z.number({ error }).min(min, { error }).max(max, { error })
 const count = (least: number) => {
   const error = `must be a whole number from ${least} to 100000`
   return z.int({ error }).min(least, { error }).max(100_000, { error })
@@ -48,10 +50,12 @@ export const Fleet = z.strictObject({
   /** What a removed file means: retire the tenant, or nothing at all. */
   deletion: z.enum(["retire", "forbid"], { error: 'must be "retire" or "forbid"' }),
   /** Days between a tenant's retirement and the end of its data. */
-  gracePeriodDays: z.number({ error: "must be a number of days" }).min(0).max(3650),
+  gracePeriodDays: number("must be a number of days, from 0 to 3650", 0, 3650),
   /** Removals in one pass: at most this many, and at most this share of the fleet; the stricter holds. */
-  maxRemovals: z.int({ error: "must be a whole number" }).min(0),
-  maxRemovalShare: z.number({ error: "must be a number between 0 and 1" }).min(0).max(1),
+  maxRemovals: z
+    .int({ error: "must be a whole number from 0" })
+    .min(0, { error: "must be a whole number from 0" }),
+  maxRemovalShare: number("must be a number from 0 to 1", 0, 1),
   migrations: Migrating.optional(),
   rollout: Rollout.optional(),
 })

@@ -71,9 +71,10 @@ export const loginRole = (id: TenantId, slot: Slot): string => `tenant_${id}_${s
 export const otherSlot = (slot: Slot): Slot => (slot === "a" ? "b" : "a")
 
 /** A fleet's id: who owns a database or a secret. */
-export const FleetId = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, {
-  error: "must be lower-case letters, digits and hyphens",
-})
+const FLEET_ID = "must be lower-case letters, digits and hyphens, at most 63"
+export const FleetId = z
+  .string({ error: FLEET_ID })
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, { error: FLEET_ID })
 export type FleetId = z.infer<typeof FleetId>
 
 /** The ownership note on a database: a comment that survives a rename and the loss of the vault. */

@@ -17,11 +17,11 @@ export async function runHere(
     output += String(text)
     return true
   }
+  Object.assign(process.env, variables)
   const program = createProgram()
   // What commander shows by itself; commands inherit nothing that is set now.
   for (const command of [program, ...program.commands])
     command.configureOutput({ writeOut: capture, writeErr: capture })
-  Object.assign(process.env, variables)
   process.stdout.write = capture
   process.exitCode = undefined
   try {

@@ -1,6 +1,5 @@
 /** tenantry apply: passes until all is done. */
 import type { Command } from "commander"
-import { z } from "zod"
 import type { Change } from "../action.ts"
 import type { Outcome } from "../apply.ts"
 import { TerminalError } from "../errors.ts"
@@ -11,7 +10,7 @@ import { countPlan, faultsOf, renderOutcome, renderPlan } from "../render-plan.t
 import { assertWithin, changeKey, type Limits, selectChanges } from "../selection.ts"
 import type { TenantId } from "../tenant.ts"
 import { lookOf } from "../terminal.ts"
-import { examples, onSignal, openSystem, parseArgument, print } from "./shared.ts"
+import { examples, onSignal, openSystem, parseNumber, print } from "./shared.ts"
 
 type Options = { once: boolean; tenant?: string; maxChanges?: string; maxRemovals?: string }
 
@@ -87,9 +86,7 @@ async function apply(file: string | undefined, options: Options): Promise<void> 
 }
 
 const limitOf = (option: string, value: string | undefined) =>
-  value === undefined
-    ? undefined
-    : parseArgument(z.coerce.number().int().min(0), value, `${option} must be a number`)
+  value === undefined ? undefined : parseNumber(option, value, { min: 0 })
 
 /** What a saved plan lets later passes do: what it would do, and what it said would follow. */
 function scopeOf({ changes, withheld }: PlanDocument): (change: Change) => boolean {

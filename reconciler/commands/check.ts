@@ -1,7 +1,6 @@
 /** Commands about files that need no network. */
 import { existsSync } from "node:fs"
 import type { Command } from "commander"
-import { z } from "zod"
 import { readTenants } from "../desired.ts"
 import { Fleet } from "../fleet.ts"
 import { renderJsonSchema, SCHEMA_NAMES } from "../json-schema.ts"
@@ -9,7 +8,7 @@ import { formatWarning, lintMigrations } from "../migration-lint.ts"
 import { readMigrationsOrFault } from "../migrations.ts"
 import { annotation } from "../workflow-command.ts"
 import { formatProblem, readYamlFile } from "../yaml-file.ts"
-import { examples, parseArgument, print } from "./shared.ts"
+import { examples, parseChoice, print } from "./shared.ts"
 
 export function registerCheck(program: Command): void {
   program
@@ -26,8 +25,7 @@ export function registerCheck(program: Command): void {
     .argument("<name>", SCHEMA_NAMES.join(", "))
     .addHelpText("after", examples("schema tenant > tenant.schema.json"))
     .action((name: string) => {
-      const there = `there are the schemas ${SCHEMA_NAMES.join(", ")}`
-      print(renderJsonSchema(parseArgument(z.enum(SCHEMA_NAMES), name, there)))
+      print(renderJsonSchema(parseChoice("the schema", name, SCHEMA_NAMES)))
     })
 }
 

@@ -1,7 +1,6 @@
 /** tenantry completion: a script by which a shell completes verbs, options and fixed choices. */
 import type { Command } from "commander"
-import { z } from "zod"
-import { examples, parseArgument, print } from "./shared.ts"
+import { examples, parseChoice, print } from "./shared.ts"
 
 const SHELLS = ["bash", "zsh"] as const
 
@@ -18,7 +17,7 @@ export function registerCompletion(program: Command): void {
       ),
     )
     .action((shell: string) => {
-      print(renderCompletion(program, parseArgument(z.enum(SHELLS), shell, "there are bash and zsh")))
+      print(renderCompletion(program, parseChoice("the shell", shell, SHELLS)))
     })
 }
 

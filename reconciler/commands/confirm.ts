@@ -1,4 +1,5 @@
 /** What cannot be undone is done only to whom a person names. */
+import { once } from "node:events"
 import { createInterface } from "node:readline/promises"
 import { TerminalError } from "../errors.ts"
 
@@ -23,15 +24,14 @@ export async function confirmName(
   }
   if (!input.isTTY) throw refuse(`there is no terminal to ask on: to ${what}, add --yes ${name}`)
   const asking = createInterface({ input, output })
-  try {
-    const typed = await asking.question(`To ${what}, type its name: `)
-    if (typed.trim() !== name) throw refuse(`that is not ${name}`)
-  } catch (error) {
-    if (error instanceof TerminalError) throw error
-    throw refuse("you stopped it")
-  } finally {
-    asking.close()
-  }
+  // Ctrl-C ends the question with an error, Ctrl-D only closes.
+  const closed = once(asking, "close").then(() => undefined)
+  const typed = await Promise.race([asking.question(`To ${what}, type its name: `), closed]).catch(
+    () => undefined,
+  )
+  asking.close()
+  if (typed === undefined) throw refuse("you stopped it")
+  if (typed.trim() !== name) throw refuse(`that is not ${name}`)
 }
 
 const refuse = (why: string) => new TerminalError("NotConfirmed", `nothing was done: ${why}`)

@@ -1,6 +1,5 @@
 /** Commands by which a person decides what the reconciler must not decide. */
 import type { Command } from "commander"
-import { z } from "zod"
 import {
   approve,
   entryOf,
@@ -16,7 +15,7 @@ import { review } from "../reconcile.ts"
 import { TenantId, TenantName } from "../tenant.ts"
 import { tenantFile } from "../tenant-file.ts"
 import { confirmName } from "./confirm.ts"
-import { examples, openSystem, parseArgument, print } from "./shared.ts"
+import { examples, openSystem, parseArgument, parseChoice, parseNumber, print } from "./shared.ts"
 
 const PARTICIPLE = { purge: "purged", recreate: "recreated" }
 /** How long an allowed purge waits for the reconciler. */
@@ -34,13 +33,8 @@ export function registerDecide(program: Command): void {
     .option("--yes <name>", "the tenant's name: for purge and recreate, where there is no terminal to ask on")
     .addHelpText("after", examples("approve Acme retire", "approve Acme recreate --minutes 10 --yes Acme"))
     .action(async (tenant: string, change: string, options: { minutes: string; yes?: string }) => {
-      const verbs = ApprovalVerb.options.join(", ")
-      const verb = parseArgument(ApprovalVerb, change, `the change must be one of ${verbs}`)
-      const minutes = parseArgument(
-        z.coerce.number().min(1).max(1440),
-        options.minutes,
-        "--minutes must be 1 to 1440",
-      )
+      const verb = parseChoice("the change", change, ApprovalVerb.options)
+      const minutes = parseNumber("--minutes", options.minutes, { min: 1, max: 1440, isWhole: false })
       const { sources, world } = openSystem()
       if (verb !== "retire") {
         const { name } = await entryOf(sources, world, tenant)
@@ -59,9 +53,7 @@ export function registerDecide(program: Command): void {
     .addHelpText("after", examples("restore Acme", "restore Acme --name Acme-2"))
     .action(async (tenant: string, options: { name?: string }) => {
       const name =
-        options.name === undefined
-          ? undefined
-          : parseArgument(TenantName, options.name, "--name is no tenant's name")
+        options.name === undefined ? undefined : parseArgument(TenantName, options.name, "tenant's name")
       const { sources, world } = openSystem()
       const { entry, file } = await restoreFile(sources, world, tenant, name)
       print(
@@ -106,8 +98,8 @@ export function registerDecide(program: Command): void {
     .option("--yes", "do it", false)
     .addHelpText("after", examples("import legacy --id 0d3a4c1e-5f7b-4a89-b6c2-9e8d7f6a5b41 --name Legacy"))
     .action(async (database: string, options: { id: string; name: string; yes: boolean }) => {
-      const id = parseArgument(TenantId, options.id, "--id must be a UUID")
-      const tenant = { id, name: parseArgument(TenantName, options.name, "--name is no tenant's name") }
+      const id = parseArgument(TenantId, options.id, "tenant's id")
+      const tenant = { id, name: parseArgument(TenantName, options.name, "tenant's name") }
       const { sources, world } = openSystem()
       const file = tenantFile(sources.tenantsDir, tenant.name)
       for (const line of explainImport(await review(sources, world), database, tenant, file))

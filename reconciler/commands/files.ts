@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto"
 import type { Command } from "commander"
 import { readTenants } from "../desired.ts"
 import { TerminalError } from "../errors.ts"
-import { nameKey, TenantId, TenantName } from "../tenant.ts"
+import { nameKey, Tenant, TenantId, TenantName } from "../tenant.ts"
 import { renameInFile, writeTenantFile } from "../tenant-file.ts"
 import { examples, parseArgument, print } from "./shared.ts"
 
@@ -16,8 +16,10 @@ export function registerFiles(program: Command): void {
     .argument("<name>")
     .option("--seed <seed>", "a file in migrations/seeds, without .sql")
     .addHelpText("after", examples("new Acme", "new Acme --seed demo"))
-    .action(async (text: string, { seed }: { seed?: string }) => {
-      const name = parseArgument(TenantName, text, "that is no tenant's name")
+    .action(async (text: string, options: { seed?: string }) => {
+      const seed =
+        options.seed === undefined ? undefined : parseArgument(Tenant.shape.seed, options.seed, "seed")
+      const name = parseArgument(TenantName, text, "tenant's name")
       await assertFree(name)
       const tenant = { id: TenantId.parse(randomUUID()), name, ...(seed ? { seed } : {}) }
       print(`${await writeTenantFile(folder(), tenant)} is written: commit it`)
@@ -30,7 +32,7 @@ export function registerFiles(program: Command): void {
     .argument("<name>", "its new name")
     .addHelpText("after", examples("rename Acme Acme-Corp"))
     .action(async (from: string, text: string) => {
-      const name = parseArgument(TenantName, text, "that is no tenant's name")
+      const name = parseArgument(TenantName, text, "tenant's name")
       const tenant = (await readTenants(folder())).tenants.find((each) => each.name === from)
       if (!tenant)
         throw new TerminalError("TenantUnknown", `no file in ${folder()} declares a tenant named ${from}`)

@@ -13,11 +13,11 @@ import {
 } from "../migrate-command.ts"
 import { type ProgressView, showProgress } from "../progress.ts"
 import { confirmName } from "./confirm.ts"
-import { examples, onSignal, openSystem, parseArgument, print } from "./shared.ts"
+import { examples, onSignal, openSystem, parseArgument, parseNumber, print } from "./shared.ts"
 
-const Number4 = z.string().regex(/^\d{4}$/, { error: "four digits, such as 0004" })
+const Step = z.string().regex(/^\d{4}$/, { error: "must be four digits, such as 0004" })
 const step = (to: string | undefined) =>
-  to === undefined ? undefined : parseArgument(Number4, to, "--to must be a step's number")
+  to === undefined ? undefined : parseArgument(Step, to, "step's number")
 
 export function registerMigrate(program: Command): void {
   const migrate = program
@@ -65,9 +65,7 @@ export function registerMigrate(program: Command): void {
         yes?: string
       }>()
       const confirm =
-        options.confirm === undefined
-          ? undefined
-          : parseArgument(z.coerce.number().int().min(0), options.confirm, "--confirm must be a number")
+        options.confirm === undefined ? undefined : parseNumber("--confirm", options.confirm, { min: 0 })
       if (options.tenant !== undefined) {
         const { sources, world } = openSystem()
         const { name } = await entryOf(sources, world, options.tenant)

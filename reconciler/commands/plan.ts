@@ -1,8 +1,6 @@
 /** Commands that compare the world with the files and change nothing. */
-import { writeFile } from "node:fs/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Command } from "commander"
-import { z } from "zod"
 import { redact } from "../log.ts"
 import { lintMigrations } from "../migration-lint.ts"
 import { renderComment } from "../plan-comment.ts"
@@ -12,7 +10,7 @@ import { review, type Review } from "../reconcile.ts"
 import { faultsOf, isWaiting, renderPlan } from "../render-plan.ts"
 import { changeKey } from "../selection.ts"
 import { lookOf } from "../terminal.ts"
-import { examples, openSystem, parseArgument, print } from "./shared.ts"
+import { examples, openSystem, parseNumber, print, writeText } from "./shared.ts"
 
 type PlanOptions = {
   json: boolean
@@ -50,22 +48,18 @@ async function plan(options: PlanOptions): Promise<void> {
   const reviewed = await review(sources, world)
   const document = planDocument(reviewed)
   const json = JSON.stringify(document, undefined, 2)
-  if (options.out) await writeFile(options.out, `${json}\n`)
+  if (options.out) await writeText(options.out, `${json}\n`)
   if (options.comment) {
     const warnings = reviewed.migrations.fault ? [] : await lintMigrations(sources.migrationsDir)
     const comment = renderComment(document, warnings, { url: options.runUrl })
-    await writeFile(options.comment, redact(comment))
+    await writeText(options.comment, redact(comment))
   }
   print(options.json ? json : renderPlan(reviewed, lookOf(process.stdout)))
   if (options.detailedExitcode) process.exitCode = codeOf(reviewed)
 }
 
 async function drift(options: { json: boolean; settle: string }): Promise<void> {
-  const wait = parseArgument(
-    z.coerce.number().min(0).max(3600),
-    options.settle,
-    "--settle must be 0 to 3600 seconds",
-  )
+  const wait = parseNumber("--settle", options.settle, { min: 0, max: 3600, isWhole: false })
   const { sources, world } = openSystem()
   const first = await review(sources, world, true)
   const found = wait > 0 && codeOf(first) > 0 ? await again(first) : first

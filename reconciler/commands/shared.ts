@@ -1,4 +1,5 @@
 /** What every command does the same way. */
+import { writeFile } from "node:fs/promises"
 import type { z } from "zod"
 import { readConfig } from "../config.ts"
 import { TerminalError } from "../errors.ts"
@@ -15,6 +16,16 @@ export function openSystem(): { sources: Sources; world: World } {
   return { sources: config.sources, world: openWorld(config) }
 }
 
+/** Throws TerminalError where `file` cannot be written. */
+export async function writeText(file: string, text: string): Promise<void> {
+  await writeFile(file, text).catch((error: NodeJS.ErrnoException) => {
+    throw new TerminalError(
+      "NotWritten",
+      `${file}: cannot be written (${error.code}): check the folder and its permissions`,
+    )
+  })
+}
+
 /** Aborts at SIGTERM or Ctrl-C; a second one ends the process at once. */
 export function onSignal(): AbortSignal {
   const stop = new AbortController()
@@ -22,11 +33,34 @@ export function onSignal(): AbortSignal {
   return stop.signal
 }
 
-/** The argument as the schema reads it. Throws TerminalError that says which one and why. */
-export function parseArgument<S extends z.ZodType>(schema: S, value: string, message: string): z.output<S> {
+/** The value as the schema reads it. `what`: as in "--name x y is no tenant's name: it must …". Throws TerminalError. */
+export function parseArgument<S extends z.ZodType>(schema: S, value: string, what: string): z.output<S> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new TerminalError("BadArgument", `${message}: ${parsed.error.issues[0]!.message}`)
+  throw new TerminalError("BadArgument", `${value} is no ${what}: it ${parsed.error.issues[0]!.message}`)
+}
+
+/** `what`: whose value it is, as in "--page". Throws TerminalError where it is no number from `min` to `max`. */
+export function parseNumber(
+  what: string,
+  value: string,
+  { min, max, isWhole = true }: { min: number; max?: number; isWhole?: boolean },
+): number {
+  const number = value.trim() === "" ? NaN : Number(value)
+  const isFine = isWhole ? Number.isSafeInteger(number) : Number.isFinite(number)
+  if (isFine && number >= min && number <= (max ?? Infinity)) return number
+  const range = max === undefined ? `from ${min}` : `from ${min} to ${max}`
+  throw new TerminalError(
+    "BadArgument",
+    `${what} must be a ${isWhole ? "whole " : ""}number ${range}, not ${value}`,
+  )
+}
+
+/** `what`: whose value it is. Throws TerminalError where it is none of the choices. */
+export function parseChoice<C extends string>(what: string, value: string, choices: readonly C[]): C {
+  const found = choices.find((choice) => choice === value)
+  if (found !== undefined) return found
+  throw new TerminalError("BadArgument", `${what} must be one of ${choices.join(", ")}, not ${value}`)
 }
 
 /** The examples below a command's help. */

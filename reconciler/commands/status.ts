@@ -2,14 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Command } from "commander"
 import { createLogUpdate } from "log-update"
-import { z } from "zod"
 import type { FleetStatus } from "../controller.ts"
 import { TransientError } from "../errors.ts"
 import { redact } from "../log.ts"
 import { choose, type Choice, pageOf, renderStatus } from "../render-status.ts"
 import { environmentToken } from "../status-access.ts"
 import { lookOf } from "../terminal.ts"
-import { examples, onSignal, parseArgument, print } from "./shared.ts"
+import { examples, onSignal, parseChoice, parseNumber, print } from "./shared.ts"
 
 type Options = {
   json: boolean
@@ -56,23 +55,14 @@ async function status(options: Options): Promise<void> {
   )
 }
 
-const whole = (option: string, value: string) =>
-  parseArgument(z.coerce.number().int().min(1), value, `${option} must be a number from 1`)
-
-function choiceOf(options: Options): Choice {
-  const { name } = options
+function choiceOf({ name, condition, state, page, limit, json }: Options): Choice {
+  const all = json ? Infinity : PAGE
   return {
     name,
-    condition:
-      options.condition === undefined
-        ? undefined
-        : parseArgument(z.enum(CONDITIONS), options.condition, "--condition is none that there is"),
-    state:
-      options.state === undefined
-        ? undefined
-        : parseArgument(z.enum(STATES), options.state, "--state is none that there is"),
-    page: whole("--page", options.page),
-    limit: options.limit === undefined ? (options.json ? Infinity : PAGE) : whole("--limit", options.limit),
+    condition: condition === undefined ? undefined : parseChoice("--condition", condition, CONDITIONS),
+    state: state === undefined ? undefined : parseChoice("--state", state, STATES),
+    page: parseNumber("--page", page, { min: 1 }),
+    limit: limit === undefined ? all : parseNumber("--limit", limit, { min: 1 }),
   }
 }
 

@@ -71,19 +71,19 @@ test.for(Object.keys(GOOD))(
 )
 
 test.for<[string, unknown, RegExp]>([
-  ["fleet", "My Fleet", /^fleet\.yaml:1: fleet: must be lower-case letters, digits and hyphens$/],
+  ["fleet", "My Fleet", /^fleet\.yaml:1: fleet: must be lower-case letters, digits and hyphens, at most 63$/],
   ["deletion", "purge", /^fleet\.yaml:2: deletion: must be "retire" or "forbid"$/],
   ["gracePeriodDays", -1, /^fleet\.yaml:3: gracePeriodDays: must be a /],
   ["maxRemovals", -1, /^fleet\.yaml:4: maxRemovals: must be a /],
-  ["maxRemovalShare", 50, /^fleet\.yaml:5: maxRemovalShare: must be a number between 0 and 1$/],
+  ["maxRemovalShare", 50, /^fleet\.yaml:5: maxRemovalShare: must be a number from 0 to 1$/],
 ])("%s: %j is refused, and said why", async ([key, value, message]) => {
   expect(await read({ ...GOOD, [key]: value })).toEqual([expect.stringMatching(message)])
 })
 
 test.for<[string, unknown, string]>([
-  ["gracePeriodDays", "a month", "fleet.yaml:3: gracePeriodDays: must be a number of days"],
-  ["maxRemovals", 1.5, "fleet.yaml:4: maxRemovals: must be a whole number"],
-  ["maxRemovalShare", "half", "fleet.yaml:5: maxRemovalShare: must be a number between 0 and 1"],
+  ["gracePeriodDays", "a month", "fleet.yaml:3: gracePeriodDays: must be a number of days, from 0 to 3650"],
+  ["maxRemovals", 1.5, "fleet.yaml:4: maxRemovals: must be a whole number from 0"],
+  ["maxRemovalShare", "half", "fleet.yaml:5: maxRemovalShare: must be a number from 0 to 1"],
 ])("%s: %j is not called missing", async ([key, value, message]) => {
   expect(await read({ ...GOOD, [key]: value })).toEqual([message])
 })
