@@ -30,7 +30,10 @@ export async function confirmName(
     () => undefined,
   )
   asking.close()
-  if (typed === undefined) throw refuse("you stopped it")
+  if (typed === undefined) {
+    output.write("\n")
+    throw refuse("you stopped it")
+  }
   if (typed.trim() !== name) throw refuse(`that is not ${name}`)
 }
 

@@ -1,6 +1,7 @@
 /** The running reconciler, fed by commits as git-sync publishes them, and what a person sees of it. */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
+import { stripVTControlCharacters } from "node:util"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import type { Command } from "../command.ts"
 import { runHere } from "../command-line.ts"
@@ -29,7 +30,8 @@ function publish(commit: string, tenants: Record<string, string>): void {
   before = commit
 }
 
-const status = (...words: string[]) => runHere(["status", ...words], { STATUS_PORT: String(port) })
+const status = (...words: string[]) =>
+  runHere(["status", ...words], { ...world.environment(), STATUS_PORT: String(port) })
 const shows = (what: string, ...lines: RegExp[]) =>
   eventually(what, async () => {
     const { output } = await status()
@@ -94,5 +96,6 @@ test("status --watch shows what changes, until Ctrl-C, and ends without a word",
   process.kill(-watching.group, "SIGINT")
   const { code, output } = await watching.ended
   expect(code).toBe(0)
-  expect(output).not.toMatch(/\bat |Error|\u001B/)
+  expect(output).not.toMatch(/\bat |Error/)
+  expect(stripVTControlCharacters(output)).toBe(output)
 })
