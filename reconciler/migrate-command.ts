@@ -1,11 +1,11 @@
 /** Migrating by hand: the same steps, record, ledger and rollout as the reconciler's, now and with a look at it. */
-import { setTimeout as sleep } from "node:timers/promises"
 import type { Change } from "./action.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { rolloutPolicy, stepLimits } from "./fleet.ts"
 import { entriesOf, type LedgerEntry } from "./ledger.ts"
 import { type Migrations, versionOf } from "./migrations.ts"
 import { observeMarkers } from "./observed.ts"
+import { patiently } from "./patience.ts"
 import { applied, migrate, rehearse, undo } from "./providers/migrator.ts"
 import { type Review, review, type Sources, withLease } from "./reconcile.ts"
 import { type Failures, heldSchema, remember, rollOut, type Waiting } from "./rollout.ts"
@@ -26,10 +26,6 @@ export type Job = {
 
 /** `tenant`: id or name of the only one that is meant. `to`: the number of a step, such as "0004". */
 export type Choice = { tenant?: string | undefined; to?: string | undefined }
-
-/** How long a command waits for the lease, and between two tries; milliseconds. */
-const PATIENCE = 120_000
-const PAUSE = 1000
 
 /** The version without the note that a person took the tenant there. */
 const plain = (schema: string): string => schema.split(" ")[0]!
@@ -234,22 +230,14 @@ async function each(
 }
 
 /** Under the lease, with a look that is taken under it. Waits for a reconciler that applies, but not for ever. */
-async function withPatience<T>(
+const withPatience = <T>(
   { sources, world, signal, say }: Job,
   task: (reviewed: Review, lost: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const deadline = Date.now() + PATIENCE
-  let isTold = false
-  for (;;) {
-    try {
+): Promise<T> =>
+  patiently(
+    async () => {
       const first = await review(sources, world)
-      return await withLease(world, first, async (lost) => task(await review(sources, world), lost))
-    } catch (error) {
-      const isHeld = error instanceof TransientError && error.reason === "LeaseHeld"
-      if (!isHeld || Date.now() > deadline || signal.aborted) throw error
-      if (!isTold) say("another reconciler of this fleet is applying; waiting for it")
-      isTold = true
-      await sleep(PAUSE, undefined, { signal }).catch(() => {})
-    }
-  }
-}
+      return withLease(world, first, async (lost) => task(await review(sources, world), lost))
+    },
+    { signal, say },
+  )

@@ -4,13 +4,14 @@ import type { Change } from "../action.ts"
 import type { Outcome } from "../apply.ts"
 import { TerminalError } from "../errors.ts"
 import { entriesOf } from "../ledger.ts"
+import { patiently } from "../patience.ts"
 import { assertUnchanged, type PlanDocument, readPlanDocument } from "../plan-document.ts"
 import { reconcile, type Review } from "../reconcile.ts"
 import { countPlan, faultsOf, renderOutcome, renderPlan } from "../render-plan.ts"
 import { assertWithin, changeKey, type Limits, selectChanges } from "../selection.ts"
 import type { TenantId } from "../tenant.ts"
 import { lookOf } from "../terminal.ts"
-import { examples, onSignal, openSystem, parseNumber, print } from "./shared.ts"
+import { examples, onSignal, openSystem, parseNumber, print, tell } from "./shared.ts"
 
 type Options = { once: boolean; tenant?: string; maxChanges?: string; maxRemovals?: string }
 
@@ -46,7 +47,7 @@ async function apply(file: string | undefined, options: Options): Promise<void> 
   const isInScope = saved ? scopeOf(saved) : () => true
 
   for (let isFirst = true; ; isFirst = false) {
-    const { review, outcomes } = await reconcile(sources, world, {
+    const hooks: Parameters<typeof reconcile>[2] = {
       signal,
       select: (reviewed) => {
         if (isFirst && saved) assertUnchanged(saved, reviewed)
@@ -64,6 +65,10 @@ async function apply(file: string | undefined, options: Options): Promise<void> 
         if (isFirst) print(renderPlan(planned, look))
       },
       progress: (event) => event.kind === "change" && print(renderOutcome(event.outcome, look)),
+    }
+    const { review, outcomes } = await patiently(() => reconcile(sources, world, hooks), {
+      signal,
+      say: tell,
     })
     for (const outcome of outcomes) {
       const { tenant } = outcome.change

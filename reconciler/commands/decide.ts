@@ -11,11 +11,12 @@ import {
   rotate,
 } from "../decisions.ts"
 import { ApprovalVerb } from "../ledger.ts"
+import { patiently } from "../patience.ts"
 import { review } from "../reconcile.ts"
 import { TenantId, TenantName } from "../tenant.ts"
 import { tenantFile } from "../tenant-file.ts"
 import { confirmName } from "./confirm.ts"
-import { examples, openSystem, parseArgument, parseChoice, parseNumber, print } from "./shared.ts"
+import { examples, openSystem, parseArgument, parseChoice, parseNumber, print, tell } from "./shared.ts"
 
 const PARTICIPLE = { purge: "purged", recreate: "recreated" }
 /** How long an allowed purge waits for the reconciler. */
@@ -41,7 +42,7 @@ export function registerDecide(program: Command): void {
         await confirmName(name, `let ${name} be ${PARTICIPLE[verb]}: its data is lost`, options.yes)
       }
       const until = inMinutes(minutes)
-      const entry = await approve(sources, world, tenant, { verb, until })
+      const entry = await patiently(() => approve(sources, world, tenant, { verb, until }), { say: tell })
       print(`approved once, until ${until}: ${verb} ${entry.name} (${entry.id})`)
     })
 
@@ -72,7 +73,7 @@ export function registerDecide(program: Command): void {
       const { id, name } = await purgeable(sources, world, tenant)
       await confirmName(name, `purge ${name} (${id}): its data is deleted for ever`, options.yes)
       const until = inMinutes(PURGE_MINUTES)
-      await purge(sources, world, id, until)
+      await patiently(() => purge(sources, world, id, until), { say: tell })
       print(
         `the reconciler deletes ${name} (${id}) at its next pass, until ${until}; "tenantry apply --tenant ${id}" makes one now`,
       )
@@ -85,7 +86,7 @@ export function registerDecide(program: Command): void {
     .addHelpText("after", examples("rotate Acme"))
     .action(async (tenant: string) => {
       const { sources, world } = openSystem()
-      const entry = await rotate(sources, world, tenant)
+      const entry = await patiently(() => rotate(sources, world, tenant), { say: tell })
       print(`the reconciler will rotate the credential of ${entry.name} (${entry.id})`)
     })
 
@@ -104,7 +105,7 @@ export function registerDecide(program: Command): void {
       const file = tenantFile(sources.tenantsDir, tenant.name)
       for (const line of explainImport(await review(sources, world), database, tenant, file))
         print(`- ${line}`)
-      if (options.yes) await importDatabase(sources, world, database, tenant)
+      if (options.yes) await patiently(() => importDatabase(sources, world, database, tenant), { say: tell })
       print(
         options.yes ? `${database} is imported; commit ${file}` : "nothing was changed; add --yes to do it",
       )

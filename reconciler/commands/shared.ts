@@ -10,6 +10,9 @@ import { openWorld, type World } from "../world.ts"
 /** One answer on standard output, without credentials. */
 export const print = (text: string): boolean => process.stdout.write(`${redact(text)}\n`)
 
+/** A line about what goes on, on standard error. */
+export const tell = (line: string): boolean => process.stderr.write(`${redact(line)}\n`)
+
 /** The files and the systems that the environment names. Throws TerminalError where it is not whole. */
 export function openSystem(): { sources: Sources; world: World } {
   const config = readConfig(process.env)

@@ -3,8 +3,12 @@ import { readFile, rm, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { readConfig } from "../../reconciler/config.ts"
 import { renderJsonSchema } from "../../reconciler/json-schema.ts"
+import { acquireLease } from "../../reconciler/providers/lease.ts"
+import { openWorld, ownerUris } from "../../reconciler/world.ts"
 import { runHere } from "../command-line.ts"
+import { eventually } from "../eventually.ts"
 import { type FleetWorld, startFleet } from "./world.ts"
 
 const ADA = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -245,6 +249,18 @@ describe("restore and purge", () => {
       /^nothing was done: there is no terminal to ask on: to let Ada be recreated: .*, add --yes Ada\n$/,
     )
   })
+})
+
+test("a command that has to write waits while another reconciler applies", async () => {
+  const uris = ownerUris(openWorld(readConfig(world.environment())))
+  const lease = await acquireLease(await uris.direct("neondb", "postgres"), world.fleet)
+  const rotating = world.start(["rotate", "Ada"])
+  await eventually("it says that it waits", () =>
+    expect(rotating.output()).toBe("another reconciler of this fleet is applying; waiting for it\n"),
+  )
+  await lease!.release()
+  expect(await rotating.ended).toMatchObject({ code: 0, output: expect.stringContaining("will rotate") })
+  expect((await run(["apply"])).output).toContain("✓ rotate Ada")
 })
 
 describe("doctor", () => {
