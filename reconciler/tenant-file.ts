@@ -11,16 +11,14 @@ const MODELINE = "# yaml-language-server: $schema=../tenant.schema.json\n"
 export const tenantFile = (directory: string, name: string): string =>
   path.join(directory, `${name.toLowerCase()}.yaml`)
 
-/** Writes a new file. Throws TerminalError where there is one already. */
+/** Writes a new file. Throws TerminalError where there is one already, or none can be written. */
 export async function writeTenantFile(directory: string, tenant: Tenant): Promise<string> {
   const file = tenantFile(directory, tenant.name)
   await writeFile(file, `${MODELINE}${stringify(tenant)}`, { flag: "wx" }).catch(
     (error: NodeJS.ErrnoException) => {
-      const why =
-        error.code === "EEXIST"
-          ? "is there already; choose another name"
-          : `cannot be written (${error.code})`
-      throw new TerminalError("FileExists", `${file}: ${why}`)
+      if (error.code === "EEXIST")
+        throw new TerminalError("FileExists", `${file}: is there already; choose another name`)
+      throw unwritable(file, error)
     },
   )
   return file
@@ -30,6 +28,16 @@ export async function writeTenantFile(directory: string, tenant: Tenant): Promis
 export async function renameInFile(file: string, name: string): Promise<void> {
   const document = parseDocument(await readFile(file, "utf8"))
   document.set("name", name)
-  await writeFile(`${file}.draft`, document.toString())
-  await rename(`${file}.draft`, file)
+  try {
+    await writeFile(`${file}.draft`, document.toString())
+    await rename(`${file}.draft`, file)
+  } catch (error) {
+    throw unwritable(file, error as NodeJS.ErrnoException)
+  }
 }
+
+const unwritable = (file: string, { code }: NodeJS.ErrnoException) =>
+  new TerminalError(
+    "NotWritten",
+    `${file}: cannot be written (${code}): check the folder and its permissions, or edit it where Git has it`,
+  )

@@ -70,14 +70,14 @@ test("what has a credential runs the code of the base, for no fork, and nothing 
   expect(apply!.environment).toBe("prod")
 })
 
-/** Runs a script with these commands first in the PATH. */
-async function runWith(
-  commands: Record<string, string>,
+/** Runs a script in a folder of these files, which are commands to it where they are called. */
+async function runIn(
+  contents: Record<string, string>,
   script: string[],
   environment: Record<string, string>,
 ) {
-  const bin = await folderOf(commands)
-  for (const name of Object.keys(commands)) chmodSync(path.join(bin, name), 0o755)
+  const bin = await folderOf(contents)
+  for (const name of Object.keys(contents)) chmodSync(path.join(bin, name), 0o755)
   const ended = spawnSync(script[0]!, script.slice(1), {
     cwd: bin,
     encoding: "utf8",
@@ -87,7 +87,7 @@ async function runWith(
 }
 
 test("Neon's key is hidden whole before the command gets it, whatever its characters", async () => {
-  const { status, stdout } = await runWith(
+  const { status, stdout } = await runIn(
     { az: `#!/bin/sh\nprintf 'k%%25\\r\\n::x::y\\n'\n` },
     [
       path.join(ROOT, ".github/with-neon-key.sh"),
@@ -102,13 +102,28 @@ test("Neon's key is hidden whole before the command gets it, whatever its charac
 })
 
 test("without the key nothing runs", async () => {
-  const { status, stdout } = await runWith(
+  const { status, stdout } = await runIn(
     { az: "#!/bin/sh\nexit 3\n" },
     [path.join(ROOT, ".github/with-neon-key.sh"), "echo", "ran"],
     { NEON_API_KEY_SECRET: "https://v.vault.azure.net/secrets/k" },
   )
   expect(stdout).toBe("")
   expect(status).toBe(3)
+})
+
+test("a link among the proposed files ends the job before anybody signs in", async () => {
+  const { steps } = jobsOf("tenants.yml")["plan"]!
+  const index = steps.findIndex(({ name }) => name?.startsWith("Refuse links"))
+  expect(index).toBeLessThan(steps.findIndex(({ uses }) => uses?.startsWith("Azure/login")))
+  const proposed = {
+    "proposed/fleet.yaml": "",
+    "proposed/tenants/a.yaml": "",
+    "proposed/migrations/0001_a.sql": "",
+  }
+  const script = (before: string) => ["bash", "-e", "-c", `${before}\n${steps[index]!.run!}`]
+  expect((await runIn(proposed, script("true"), {})).status).toBe(0)
+  const refused = await runIn(proposed, script("ln -s /proc/self/environ proposed/tenants/b.yaml"), {})
+  expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining("proposed/tenants/b.yaml") })
 })
 
 test.for([
@@ -122,7 +137,7 @@ test.for([
 case "$*" in *--paginate*) printf '${found}'; exit;; esac
 echo "$4 $5 $7" | tr -d '\\n' > sent
 `
-  const ended = await runWith({ gh, "comment.md": "x" }, ["bash", "-e", "-c", run!], {
+  const ended = await runIn({ gh, "comment.md": "x" }, ["bash", "-e", "-c", run!], {
     GITHUB_REPOSITORY: "acme/t",
     PULL_REQUEST: "7",
   })

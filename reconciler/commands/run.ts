@@ -3,6 +3,7 @@ import type { Command } from "commander"
 import { readConfig } from "../config.ts"
 import { control, type FleetStatus } from "../controller.ts"
 import type { Authority } from "../environment.ts"
+import { TerminalError } from "../errors.ts"
 import { keepEvents } from "../events.ts"
 import { viewFleet } from "../fleet-view.ts"
 import { createLogger, type Logger } from "../log.ts"
@@ -47,9 +48,17 @@ async function run(): Promise<void> {
   const view = viewFleet(status, events)
   const access = openAccess(config.authority, config.neon.apiKey, Date.now)
   warnOfAccess(config.authority, log)
-  const server = await serveStatus(config.statusPort, config.statusHost, { view, events, access, readiness })
-  const { port, host } = config.metrics
-  const metrics = port === undefined ? undefined : await serveMetrics(port, host)
+  const server = await serveStatus(config.statusPort, config.statusHost, {
+    view,
+    events,
+    access,
+    readiness,
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw new TerminalError(
+      "NoStatusPort",
+      `port ${config.statusPort} for the status cannot be had (${error.code}): set STATUS_PORT or STATUS_HOST, or end the reconciler that runs already`,
+    )
+  })
   if (config.webhook) events.subscribe(openWebhook(config.webhook, { log, signal }))
   const { tenantsDir } = config.sources
   log.info({ tenantsDir, statusPort: config.statusPort }, "reconciler is watching")

@@ -99,3 +99,11 @@ test("status --watch shows what changes, until Ctrl-C, and ends without a word",
   expect(output).not.toMatch(/\bat |Error/)
   expect(stripVTControlCharacters(output)).toBe(output)
 })
+
+test("a second reconciler on the same port ends with one line", async () => {
+  const second = await world.run(["run"], { STATUS_PORT: String(port), LOG_LEVEL: "fatal" })
+  expect(second).toMatchObject({
+    code: 1,
+    output: `port ${port} for the status cannot be had (EADDRINUSE): set STATUS_PORT or STATUS_HOST, or end the reconciler that runs already\n`,
+  })
+})
