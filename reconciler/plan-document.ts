@@ -48,6 +48,9 @@ export type PlanDocument = z.infer<typeof PlanDocument>
 const digest = (value: unknown) =>
   createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16)
 
+/** What is to be done and what is not, in lists. */
+export type PlanSummary = Omit<PlanDocument, "version" | "fleet" | "counts" | "basis">
+
 export function planDocument(review: Review): PlanDocument {
   const { read, fleet, migrations, observed, plan } = review
   const faults = faultsOf(review)
@@ -74,6 +77,14 @@ export function planDocument(review: Review): PlanDocument {
       stalls: plan.stalls.length,
       problems: faults.length,
     },
+    ...summarisePlan(review),
+    basis: Object.fromEntries(basis.map(([name, value]) => [name, digest(value)])),
+  }
+}
+
+export function summarisePlan(review: Pick<Review, "read" | "migrations" | "plan">): PlanSummary {
+  const { plan } = review
+  return {
     changes: plan.changes.map((change) => ({
       tenant: change.tenant,
       name: change.name,
@@ -89,9 +100,8 @@ export function planDocument(review: Review): PlanDocument {
       ...why(withheld),
     })),
     stalls: plan.stalls.map((stall) => ({ tenant: stall.tenant, name: stall.name, ...why(stall) })),
-    problems: faults,
+    problems: faultsOf(review),
     unmanaged: { databases: [...plan.unmanaged.databases], secrets: [...plan.unmanaged.secrets] },
-    basis: Object.fromEntries(basis.map(([name, value]) => [name, digest(value)])),
   }
 }
 

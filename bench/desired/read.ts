@@ -29,15 +29,16 @@ const { fleet, cell, schema: version } = observed.secrets[0]!.entry!
 const memory = createFileMemory()
 
 async function compare(changes: number): Promise<Record<string, number>> {
-  const begun = performance.now()
+  const [begun, spent] = [performance.now(), process.cpuUsage()]
   const { tenants, held, problems } = await readTenants(tenantsDir, new Set(), memory)
   const found = diff({ fleet, cell, version, tenants, held, gracePeriod: 0 }, observed, Date.now())
   const ms = performance.now() - begun
+  const { user, system } = process.cpuUsage(spent)
   if (tenants.length !== listed.length || problems.length > 0 || found.changes.length !== changes)
     throw new Error(
       `read ${tenants.length} tenants, ${problems.length} faults, ${found.changes.length} changes`,
     )
-  return { ms, "MB resident": process.memoryUsage.rss() / 1e6 }
+  return { ms, "CPU ms": (user + system) / 1000, "MB resident": process.memoryUsage.rss() / 1e6 }
 }
 
 /** Renames the tenant of the first file, and back. */

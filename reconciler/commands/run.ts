@@ -59,6 +59,8 @@ async function run(): Promise<void> {
       `port ${config.statusPort} for the status cannot be had (${error.code}): set STATUS_PORT or STATUS_HOST, or end the reconciler that runs already`,
     )
   })
+  const { port, host } = config.metrics
+  const metrics = port === undefined ? undefined : await serveMetrics(port, host)
   if (config.webhook) events.subscribe(openWebhook(config.webhook, { log, signal }))
   const { tenantsDir } = config.sources
   log.info({ tenantsDir, statusPort: config.statusPort }, "reconciler is watching")
