@@ -22,41 +22,54 @@ const SLICE = 500
  * is away is not an empty one; TransientError where it does not come to rest.
  */
 export async function readFolder<T>(directory: string, read: (listed: Listed) => T): Promise<T[]> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
+    if (attempt > 1) await sleep(PAUSE)
     const before = look(directory)
+    if (!before) continue
     const results: T[] = []
     for (const [index, listed] of before.files.entries()) {
       results.push(read(listed))
       if (index % SLICE === SLICE - 1) await breathe()
     }
     if (isSame(directory, before)) return results
-    if (attempt === TRIES) {
-      throw new TransientError(
-        "FilesMoving",
-        `the tenants folder ${directory} changed each of ${TRIES} times that it was read: something writes to it all the time`,
-      )
-    }
-    await sleep(PAUSE)
   }
+  throw new TransientError(
+    "FilesMoving",
+    `the tenants folder ${directory} changed each of ${TRIES} times that it was read: something writes to it all the time`,
+  )
 }
 
 type Look = { root: string; files: Listed[]; folders: Map<string, string> }
 
-function look(directory: string): Look {
+/** undefined: something below went away while it was looked at. */
+function look(directory: string): Look | undefined {
+  const root = realpathOf(directory)
+  const found: Look = { root, files: [], folders: new Map() }
   try {
-    const root = realpathSync(directory)
-    const found: Look = { root, files: [], folders: new Map() }
     walk(directory, "", found)
-    found.files.sort((a, b) => (a.file < b.file ? -1 : 1))
-    return found
   } catch (error) {
-    if (error instanceof TerminalError) throw error
-    const code = (error as NodeJS.ErrnoException).code ?? String(error)
-    throw new TerminalError(
-      "NoTenantsFolder",
-      `the tenants folder ${directory} cannot be read (${code}): check TENANTS_DIR`,
-    )
+    const { code } = error as NodeJS.ErrnoException
+    if (code === "ENOENT") return undefined
+    throw error instanceof TerminalError ? error : unreadable(directory, error)
   }
+  found.files.sort((a, b) => (a.file < b.file ? -1 : 1))
+  return found
+}
+
+function realpathOf(directory: string): string {
+  try {
+    return realpathSync(directory)
+  } catch (error) {
+    throw unreadable(directory, error)
+  }
+}
+
+function unreadable(directory: string, error: unknown): TerminalError {
+  const code = (error as NodeJS.ErrnoException).code ?? String(error)
+  return new TerminalError(
+    "NoTenantsFolder",
+    `the tenants folder ${directory} cannot be read (${code}): check TENANTS_DIR`,
+  )
 }
 
 function walk(directory: string, below: string, found: Look): void {

@@ -1,7 +1,9 @@
 /** Files are read as they are at one moment, and parsed again only where they changed. */
 import { readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import path from "node:path"
-import { expect, test } from "vitest"
+import { expect, onTestFinished, test } from "vitest"
 import { createFileMemory, readTenants } from "../../reconciler/desired.ts"
 import { TransientError } from "../../reconciler/errors.ts"
 import { readFolder } from "../../reconciler/tenants-folder.ts"
@@ -51,6 +53,24 @@ test("a folder that never comes to rest is not acted on, and tried again later",
   const reading = readFolder(folder, () => writeFileSync(path.join(folder, `${reads++}.tmp`), ""))
   await expect(reading).rejects.toThrow(TransientError)
   await expect(reading).rejects.toThrow(/changed each of 10 times that it was read/)
+})
+
+test("a folder that comes and goes below is no reason to call all of it unreadable", async () => {
+  const folder = await folderOf({ "a.yaml": tenant(1, "Ada"), "team/b.yaml": tenant(2, "Bob") })
+  const churn = spawn("sh", ["-c", "while mkdir -p x/y/z && rm -r x; do :; done"], { cwd: folder })
+  onTestFinished(async () => {
+    churn.kill()
+    await once(churn, "close")
+  })
+  await once(churn, "spawn")
+  for (let reads = 0; reads < 20; reads++) {
+    const names = await readTenants(folder).then(
+      ({ tenants }) => tenants.map(({ name }) => name),
+      (error: unknown) => error,
+    )
+    if (names instanceof TransientError) continue
+    expect(names).toEqual(["Ada", "Bob"])
+  }
 })
 
 test("what did not change is not parsed again, and what is gone is forgotten", async () => {
