@@ -6,7 +6,10 @@ import { TransientError } from "./errors.ts"
 const PATIENCE = 120_000
 const PAUSE = 1000
 
-/** Runs `task` until it gets the lease; whoever waits is told once. Throws what `task` throws, and LeaseHeld when it took too long. */
+/**
+ * Runs `task` until it gets the lease; whoever waits is told once. Throws what `task` throws,
+ * LeaseHeld when it took too long, and Interrupted at `signal`.
+ */
 export async function patiently<T>(
   task: () => Promise<T>,
   { signal, say }: { signal?: AbortSignal; say: (line: string) => void },
@@ -18,7 +21,9 @@ export async function patiently<T>(
       return await task()
     } catch (error) {
       const isHeld = error instanceof TransientError && error.reason === "LeaseHeld"
-      if (!isHeld || Date.now() > deadline || signal?.aborted) throw error
+      if (!isHeld || Date.now() > deadline) throw error
+      if (signal?.aborted)
+        throw new TransientError("Interrupted", "stopped while another reconciler of this fleet was applying")
       if (!isTold) say("another reconciler of this fleet is applying; waiting for it")
       isTold = true
       await sleep(PAUSE, undefined, signal ? { signal } : {}).catch(() => {})

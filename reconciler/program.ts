@@ -62,7 +62,8 @@ export function explainError(error: unknown, program: Command, words: readonly s
 function messageOf(error: unknown, program: Command, words: readonly string[]): string {
   if (error instanceof CommanderError) {
     if (error.code === "commander.help") return 'no command: "tenantry --help" lists them'
-    const verb = program.commands.find((command) => words.includes(command.name()))?.name()
+    const verbs = new Set(program.commands.map((command) => command.name()))
+    const verb = words.find((word) => verbs.has(word))
     const said = error.message.replace(/^error: /, "").replaceAll(/\s+/g, " ")
     return `${said}; "tenantry ${verb ? `${verb} ` : ""}--help" lists what there is`
   }

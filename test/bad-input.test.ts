@@ -193,6 +193,7 @@ test.for<[words: string, message: string]>([
   ["plan --jsno", UNKNOWN("unknown option '--jsno' (Did you mean --json?)", "plan ")],
   ["plan extra", UNKNOWN("too many arguments for 'plan'. Expected 0 arguments but got 1: extra.", "plan ")],
   ["plan --out", UNKNOWN("option '--out <file>' argument missing", "plan ")],
+  ["status --nmae plan", UNKNOWN("unknown option '--nmae' (Did you mean --name?)", "status ")],
   ["new", UNKNOWN("missing required argument 'name'", "new ")],
   ["rename Acme", UNKNOWN("missing required argument 'name'", "rename ")],
   ["import x", UNKNOWN("required option '--id <uuid>' not specified", "import ")],

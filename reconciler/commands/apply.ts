@@ -6,6 +6,7 @@ import { TerminalError } from "../errors.ts"
 import { entriesOf } from "../ledger.ts"
 import { patiently } from "../patience.ts"
 import { assertUnchanged, type PlanDocument, readPlanDocument } from "../plan-document.ts"
+import type { Plan } from "../policy.ts"
 import { reconcile, type Review } from "../reconcile.ts"
 import { countPlan, faultsOf, renderOutcome, renderPlan } from "../render-plan.ts"
 import { assertWithin, changeKey, type Limits, selectChanges } from "../selection.ts"
@@ -44,23 +45,12 @@ async function apply(file: string | undefined, options: Options): Promise<void> 
   const signal = onSignal()
   const done: Change[] = []
   const failed = new Map<TenantId, Outcome>()
-  const isInScope = saved ? scopeOf(saved) : () => true
+  const select = selector({ saved, tenant: options.tenant, limits, done })
 
   for (let isFirst = true; ; isFirst = false) {
     const hooks: Parameters<typeof reconcile>[2] = {
       signal,
-      select: (reviewed) => {
-        if (isFirst && saved) assertUnchanged(saved, reviewed)
-        const only = options.tenant === undefined ? undefined : idOf(reviewed, options.tenant)
-        const plan = selectChanges(
-          reviewed.plan,
-          reviewed.observed,
-          (change) => isInScope(change) && (only === undefined || change.tenant === only),
-        )
-        assertWithin(limits, done, plan)
-        assertSettling(done, plan.changes)
-        return plan
-      },
+      select,
       planned: (planned) => {
         if (isFirst) print(renderPlan(planned, look))
       },
@@ -87,6 +77,32 @@ async function apply(file: string | undefined, options: Options): Promise<void> 
     if (done.length + failed.size > 0 || left)
       print(`${done.length} changes done, ${failed.size} failed${left ? `; left: ${left}` : ""}`)
     return
+  }
+}
+
+/** What each pass may do of what it would do. Throws TerminalError where it may do nothing at all. `done`: what earlier passes did. */
+function selector({
+  saved,
+  tenant,
+  limits,
+  done,
+}: {
+  saved: PlanDocument | undefined
+  tenant: string | undefined
+  limits: Limits
+  done: readonly Change[]
+}): (reviewed: Review) => Plan {
+  const isInScope = saved ? scopeOf(saved) : () => true
+  let only: TenantId | undefined
+  return (reviewed) => {
+    if (saved && done.length === 0) assertUnchanged(saved, reviewed)
+    // Whoever is purged or renamed is known no longer by what was said.
+    if (tenant !== undefined) only ??= idOf(reviewed, tenant)
+    const isMeant = (change: Change) => isInScope(change) && (only === undefined || change.tenant === only)
+    const plan = selectChanges(reviewed.plan, reviewed.observed, isMeant)
+    assertWithin(limits, done, plan)
+    assertSettling(done, plan.changes)
+    return plan
   }
 }
 

@@ -238,6 +238,8 @@ describe("restore and purge", () => {
     expect((await run(["purge", "Bobby", "--yes", "Bobby"])).code).toBe(0)
     const done = await run(["apply", "--tenant", BOB])
     expect(done.output).toContain("✓ purge Bobby")
+    expect(done.output).toMatch(/\n1 changes done, 0 failed\n$/)
+    expect(done.code).toBe(0)
     expect(await databases()).not.toContain(`retired-${BOB}`)
     const gone = await run(["restore", BOB])
     expect(gone.output).toMatch(/^the ledger has no tenant named bbbb/)
@@ -251,16 +253,27 @@ describe("restore and purge", () => {
   })
 })
 
-test("a command that has to write waits while another reconciler applies", async () => {
+test("a command that has to write waits while another reconciler applies, or until Ctrl-C", async () => {
   const uris = ownerUris(openWorld(readConfig(world.environment())))
   const lease = await acquireLease(await uris.direct("neondb", "postgres"), world.fleet)
+  await world.declare({ id: BOB, name: "Bob" })
+  const waits = "another reconciler of this fleet is applying; waiting for it\n"
   const rotating = world.start(["rotate", "Ada"])
-  await eventually("it says that it waits", () =>
-    expect(rotating.output()).toBe("another reconciler of this fleet is applying; waiting for it\n"),
-  )
+  const applying = world.start(["apply"])
+  await eventually("both say that they wait", () => {
+    expect(rotating.output()).toBe(waits)
+    expect(applying.output()).toBe(waits)
+  })
+  process.kill(-applying.group, "SIGINT")
+  expect(await applying.ended).toMatchObject({
+    code: 1,
+    output: `${waits}stopped while another reconciler of this fleet was applying\n`,
+  })
   await lease!.release()
   expect(await rotating.ended).toMatchObject({ code: 0, output: expect.stringContaining("will rotate") })
-  expect((await run(["apply"])).output).toContain("✓ rotate Ada")
+  const { output } = await run(["apply"])
+  expect(output).toContain("✓ rotate Ada")
+  expect(output).toContain("✓ create Bob")
 })
 
 describe("doctor", () => {
