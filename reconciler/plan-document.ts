@@ -45,11 +45,34 @@ export const PlanDocument = z.object({
 })
 export type PlanDocument = z.infer<typeof PlanDocument>
 
+/** The plan without what it follows from. */
+export type PlanSummary = Pick<PlanDocument, "changes" | "withheld" | "stalls" | "problems" | "unmanaged">
+
+export const summarisePlan = (review: Pick<Review, "read" | "migrations" | "plan">): PlanSummary => {
+  const { plan } = review
+  return {
+    changes: plan.changes.map((change) => ({
+      tenant: change.tenant,
+      name: change.name,
+      kind: change.kind,
+      removal: isRemoval(change),
+      actions: change.actions.map((action) => action.kind),
+    })),
+    withheld: plan.withheld.map((withheld) => ({
+      tenant: withheld.change.tenant,
+      name: withheld.change.name,
+      kind: withheld.change.kind,
+      waiting: isWaiting(withheld),
+      ...why(withheld),
+    })),
+    stalls: plan.stalls.map((stall) => ({ tenant: stall.tenant, name: stall.name, ...why(stall) })),
+    problems: faultsOf(review),
+    unmanaged: { databases: [...plan.unmanaged.databases], secrets: [...plan.unmanaged.secrets] },
+  }
+}
+
 const digest = (value: unknown) =>
   createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16)
-
-/** What is to be done and what is not, in lists. */
-export type PlanSummary = Omit<PlanDocument, "version" | "fleet" | "counts" | "basis">
 
 export function planDocument(review: Review): PlanDocument {
   const { read, fleet, migrations, observed, plan } = review
@@ -79,29 +102,6 @@ export function planDocument(review: Review): PlanDocument {
     },
     ...summarisePlan(review),
     basis: Object.fromEntries(basis.map(([name, value]) => [name, digest(value)])),
-  }
-}
-
-export function summarisePlan(review: Pick<Review, "read" | "migrations" | "plan">): PlanSummary {
-  const { plan } = review
-  return {
-    changes: plan.changes.map((change) => ({
-      tenant: change.tenant,
-      name: change.name,
-      kind: change.kind,
-      removal: isRemoval(change),
-      actions: change.actions.map((action) => action.kind),
-    })),
-    withheld: plan.withheld.map((withheld) => ({
-      tenant: withheld.change.tenant,
-      name: withheld.change.name,
-      kind: withheld.change.kind,
-      waiting: isWaiting(withheld),
-      ...why(withheld),
-    })),
-    stalls: plan.stalls.map((stall) => ({ tenant: stall.tenant, name: stall.name, ...why(stall) })),
-    problems: faultsOf(review),
-    unmanaged: { databases: [...plan.unmanaged.databases], secrets: [...plan.unmanaged.secrets] },
   }
 }
 

@@ -4,14 +4,17 @@ import type { Change } from "../action.ts"
 import type { Outcome } from "../apply.ts"
 import { TerminalError } from "../errors.ts"
 import { entriesOf } from "../ledger.ts"
+import { createLogger } from "../log.ts"
 import { patiently } from "../patience.ts"
 import { assertUnchanged, type PlanDocument, readPlanDocument } from "../plan-document.ts"
 import type { Plan } from "../policy.ts"
 import { reconcile, type Review } from "../reconcile.ts"
 import { countPlan, faultsOf, renderOutcome, renderPlan } from "../render-plan.ts"
 import { assertWithin, changeKey, type Limits, selectChanges } from "../selection.ts"
+import { inSpan } from "../spans.ts"
 import type { TenantId } from "../tenant.ts"
 import { lookOf } from "../terminal.ts"
+import { startTracing } from "../tracing.ts"
 import { examples, onSignal, openSystem, parseNumber, print, tell } from "./shared.ts"
 
 type Options = { once: boolean; tenant?: string; maxChanges?: string; maxRemovals?: string }
@@ -35,6 +38,11 @@ export function registerApply(program: Command): void {
 const ENOUGH = 4
 
 async function apply(file: string | undefined, options: Options): Promise<void> {
+  const endTracing = await startTracing("tenantry-reconciler", createLogger("reconciler"))
+  await applyAll(file, options).finally(endTracing)
+}
+
+async function applyAll(file: string | undefined, options: Options): Promise<void> {
   const limits: Limits = {
     changes: limitOf("--max-changes", options.maxChanges),
     removals: limitOf("--max-removals", options.maxRemovals),
@@ -56,10 +64,8 @@ async function apply(file: string | undefined, options: Options): Promise<void> 
       },
       progress: (event) => event.kind === "change" && print(renderOutcome(event.outcome, look)),
     }
-    const { review, outcomes } = await patiently(() => reconcile(sources, world, hooks), {
-      signal,
-      say: tell,
-    })
+    const pass = () => inSpan("pass", { isRoot: true }, () => reconcile(sources, world, hooks))
+    const { review, outcomes } = await patiently(pass, { signal, say: tell })
     for (const outcome of outcomes) {
       const { tenant } = outcome.change
       if (outcome.error) failed.set(tenant, outcome)

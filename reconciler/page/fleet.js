@@ -4,7 +4,7 @@
 /**
  * @typedef {{ id: string, name: string, state: string, database?: string, schema?: string, condition: "Ready" | "Reconciling" | "Stalled", reason: string, message: string, approve?: string, since: number, issuedAt?: number, isProtected?: boolean }} Tenant
  * @typedef {{ tenant: string, name: string, kind: string, actions: string[] }} Change
- * @typedef {{ tenant: string, name: string, kind?: string, reason: string, message: string, approve?: string, isStalled?: boolean }} Held
+ * @typedef {{ tenant: string, name: string, kind?: string, reason: string, message: string, approve?: string, waiting?: boolean }} Held
  * @typedef {{ id: string, at: number, type: string, tenant?: string, name: string, why: string, reason?: string }} FleetEvent
  * @typedef {{
  *   revision: number, fleet?: string, version?: string, problems: string[], lastError?: string, isWaiting: boolean, nextPass?: number,

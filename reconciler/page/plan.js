@@ -77,10 +77,10 @@ const held = (title, items, count) =>
     ? []
     : [
         make("h2", {}, `${title}: ${number(count)}`),
-        ...items.map(({ tenant, name, kind, reason, message, approve, isStalled }) =>
+        ...items.map(({ tenant, name, kind, reason, message, approve, waiting }) =>
           make(
             "div",
-            { class: `note ${isStalled === false ? "Reconciling" : "Stalled"}` },
+            { class: `note ${waiting ? "Reconciling" : "Stalled"}` },
             make(
               "p",
               {},

@@ -61,6 +61,7 @@ const NEVER: Record<"api" | "reconciler", Record<string, string>> = {
   },
   reconciler: {
     STATUS_HOST: "a container listens on all of its addresses: Azure's probes come from outside",
+    METRICS_HOST: "a container listens on all of its addresses",
     EVENTS_WEBHOOK_URL: "it goes with EVENTS_WEBHOOK_SECRET",
     EVENTS_WEBHOOK_SECRET: "it is a credential, and the program has no secret for it yet",
     OTEL_EXPORTER_OTLP_HEADERS: "it may hold a credential: a collector beside the app adds it",
