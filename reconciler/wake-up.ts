@@ -21,13 +21,17 @@ export type WakeUp = {
 /**
  * Watches files and folders. A path that leads elsewhere than before, since a link in it was replaced, is one change,
  * and what happens to the old place no longer counts: that is how git-sync and others publish a commit. `polling`:
- * milliseconds between two looks at each file, for volumes that tell of no changes; 0 asks the system to tell.
+ * milliseconds between two looks at each file, for volumes that tell of no changes; 0 asks the system to tell. `quiet`:
+ * for so many milliseconds nothing may change before a change counts.
  */
 export function createWakeUp(
   paths: readonly string[],
-  { polling, onError }: { polling: number; onError: (error: unknown) => void },
+  {
+    polling,
+    onError,
+    quiet = QUIET + polling,
+  }: { polling: number; onError: (error: unknown) => void; quiet?: number },
 ): WakeUp {
-  const quiet = QUIET + polling
   let news = Promise.withResolvers<void>()
   let last = -Infinity
   const changed = () => {
@@ -62,6 +66,9 @@ export function createWakeUp(
         const rest = Math.min(last + quiet, begun + LONGEST) - now
         if (rest <= 0 || signal.aborted) return isNews
         await sleep(rest, undefined, { signal }).catch(() => {})
+        // While this process was held up, nobody could tell it of changes.
+        const woken = performance.now()
+        if (woken - now - rest > quiet / 2) last = woken
       }
     },
     close: async () => {

@@ -16,6 +16,8 @@ import { createWakeUp } from "../../reconciler/wake-up.ts"
 import { folderOf } from "./folder.ts"
 
 const FILES = 40
+/** Milliseconds; longer than in production, since a loaded machine may hold up whoever writes the files. */
+const QUIET = 500
 const id = (n: number) => `78b0c444-49aa-4308-b35f-${String(n).padStart(12, "0")}`
 
 /** A folder in which `current` leads to a commit, as git-sync makes it. */
@@ -51,7 +53,7 @@ const never = new AbortController().signal
 function watching(...paths: string[]) {
   const errors: unknown[] = []
   const watchers = [0, 80].map((polling) =>
-    createWakeUp(paths, { polling, onError: (error) => errors.push(error) }),
+    createWakeUp(paths, { polling, quiet: QUIET, onError: (error) => errors.push(error) }),
   )
   onTestFinished(async () => {
     for (const watcher of watchers) await watcher.close()
@@ -65,7 +67,7 @@ function watching(...paths: string[]) {
       const acting = Promise.resolve(act())
       const counts = watchers.map(async (watcher) => {
         let count = 0
-        while (await watcher.wait(800, never)) {
+        while (await watcher.wait(2 * QUIET, never)) {
           watcher.arm()
           count++
           await each()
