@@ -1,6 +1,8 @@
 /** What only a person decides: one write each, made while no reconciler applies. */
+import { existsSync } from "node:fs"
 import { TerminalError } from "./errors.ts"
 import { type ApprovalVerb, entriesOf, type LedgerEntry } from "./ledger.ts"
+import { isSafeName } from "./providers/neon.ts"
 import { adopt } from "./providers/postgres.ts"
 import { type Review, review, type Sources, withLease } from "./reconcile.ts"
 import { nameKey, type Tenant, TenantName } from "./tenant.ts"
@@ -29,6 +31,8 @@ export async function approve(
 ): Promise<LedgerEntry> {
   return withLease(world, await review(sources, world), async () => {
     const entry = find(await review(sources, world), tenant)
+    if (entry.state === "purging")
+      throw new TerminalError("BeingPurged", `${entry.name} is being purged: there is nothing left to allow`)
     await world.vault.record({ ...entry, approval })
     return entry
   })
@@ -127,6 +131,12 @@ export function explainImport(
   tenant: Tenant,
   file: string,
 ): string[] {
+  if (!isSafeName(database)) {
+    throw new TerminalError(
+      "UnsafeName",
+      `${JSON.stringify(database)} is a name that cannot be part of a URL, so Neon could not rename it: give the database a plain name first, by SQL`,
+    )
+  }
   const isHalfDone =
     observed.databases.some(
       ({ name, marker }) => name === database && marker?.fleet === fleet.fleet && marker.tenant === tenant.id,
@@ -137,7 +147,20 @@ export function explainImport(
       `${database} is no unmanaged database of this cell: "tenantry plan" lists those`,
     )
   }
-  const rival = read.tenants.find(({ id, name }) => id === tenant.id || name === tenant.name)
+  const known = entriesOf(observed.secrets, fleet.fleet).find(
+    ({ id, name, state }) =>
+      id === tenant.id || (state !== "retired" && nameKey(name) === nameKey(tenant.name)),
+  )
+  if (known || read.held.has(tenant.id))
+    throw new TerminalError(
+      "TenantExists",
+      `the ledger or a faulty file has ${known?.name ?? "a tenant"} (${known?.id ?? tenant.id}) already: choose another id and name`,
+    )
+  if (existsSync(file))
+    throw new TerminalError("FileExists", `${file}: is there already; choose another name`)
+  const rival = read.tenants.find(
+    ({ id, name }) => id === tenant.id || nameKey(name) === nameKey(tenant.name),
+  )
   if (rival)
     throw new TerminalError(
       "TenantExists",

@@ -32,7 +32,8 @@ const removalsFirst = <C extends { kind: ChangeKind }>(changes: readonly C[]): C
   changes.toSorted((a, b) => Number(isRemoval(b)) - Number(isRemoval(a)))
 
 /** The command that would allow what waits for a person. */
-const remedy = (tenant: string, verb: string | undefined): string =>
+/** The command that allows what is withheld, behind the message that says why. */
+export const remedy = (tenant: string, verb: string | undefined): string =>
   verb ? `; to allow it once: npx tenantry approve ${tenant} ${verb}` : ""
 
 export const isWaiting = ({ isStalled }: Plan["withheld"][number]): boolean => isStalled === false

@@ -1,6 +1,7 @@
 /** The fleet's status as a table that fits the terminal. */
 import type { FleetStatus } from "./controller.ts"
 import type { TenantStatus } from "./status.ts"
+import { remedy } from "./render-plan.ts"
 import { nameKey } from "./tenant.ts"
 import { type Colour, fit, type Look, pad, PLAIN, safe, widthOf } from "./terminal.ts"
 
@@ -79,7 +80,7 @@ export function renderStatus(status: FleetStatus, choice: Choice, now: number, l
   const shown = pageOf(chosen, choice)
   const troubles = shown
     .filter(({ condition }) => condition !== "Ready")
-    .map(({ name, message }) => `${safe(name)}: ${safe(message)}`)
+    .map(({ id, name, message, approve }) => `${safe(name)}: ${safe(message)}${remedy(id, approve)}`)
   return [
     ...renderTable(shown, columns(status.version, now), look),
     ...troubles,

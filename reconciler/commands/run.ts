@@ -20,9 +20,6 @@ import { startTracing } from "../tracing.ts"
 import { openWorld } from "../world.ts"
 import { examples, onSignal } from "./shared.ts"
 
-/** How long what is under way may take to end after SIGTERM; milliseconds. */
-const STOP_WITHIN = 8000
-
 export function registerRun(program: Command): void {
   program
     .command("run")
@@ -34,12 +31,8 @@ export function registerRun(program: Command): void {
 async function run(): Promise<void> {
   const log = createLogger("reconciler")
   const config = readConfig(process.env)
-  const signal = onSignal()
-  signal.addEventListener("abort", () => {
-    log.info("reconciler is stopping")
-    // What is under way is safe to abandon: the next reconciler observes it and goes on.
-    setTimeout(() => process.exit(0), STOP_WITHIN).unref()
-  })
+  const signal = onSignal(0)
+  signal.addEventListener("abort", () => log.info("reconciler is stopping"))
   const status: FleetStatus = { tenants: [], problems: [], lastPass: undefined, lastError: undefined }
   const endTracing = await startTracing("tenantry-reconciler", log)
   startMetrics(config.metrics)

@@ -29,9 +29,16 @@ export async function writeText(file: string, text: string): Promise<void> {
   })
 }
 
-/** Aborts at SIGTERM or Ctrl-C; a second one ends the process at once. */
-export function onSignal(): AbortSignal {
+/** How long what is under way may take to end after SIGTERM; milliseconds. */
+const STOP_WITHIN = 8000
+
+/**
+ * Aborts at SIGTERM or Ctrl-C; a second one ends the process at once. What is under way may end; after a while the process
+ * ends with `code` all the same: what is abandoned is safe, the next reconciler observes it and goes on.
+ */
+export function onSignal(code = 130): AbortSignal {
   const stop = new AbortController()
+  stop.signal.addEventListener("abort", () => void setTimeout(() => process.exit(code), STOP_WITHIN).unref())
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort())
   return stop.signal
 }

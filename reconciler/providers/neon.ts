@@ -42,7 +42,7 @@ const Accepted = z.union([Operations, z.literal("").transform(() => ({ operation
 
 /** A name that is one segment of a URL, and not ".." or empty: those would reach another resource. */
 const SAFE_NAME = /^[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N}_ .-]*[\p{L}\p{M}\p{N}_-])?$/u
-const isSafeName = (name: string) => SAFE_NAME.test(name)
+export const isSafeName = (name: string) => SAFE_NAME.test(name)
 const assertName = (name: string, ...rules: ((name: string) => boolean)[]) => {
   if (rules.every((rule) => rule(name))) return
   throw new TerminalError("UnsafeName", `refusing to touch a database named ${JSON.stringify(name)}`)

@@ -137,10 +137,21 @@ export async function secure(uri: string, marker: Marker): Promise<void> {
     }
     const group = quote(groupRole(marker.tenant))
     const [a, b] = [quote(loginRole(marker.tenant, "a")), quote(loginRole(marker.tenant, "b"))]
-    const { rows: roles } = await client.query<{ rolname: string }>(
-      "select rolname from pg_roles where rolname like $1",
+    const { rows: roles } = await client.query<{ rolname: string; comment: string | null }>(
+      "select rolname, shobj_description(oid, 'pg_authid') as comment from pg_roles where rolname like $1",
       [`${groupRole(marker.tenant)}%`],
     )
+    // Roles belong to the whole server, and another fleet may have a tenant of the same id.
+    const stranger = roles.find((role) =>
+      role.comment === null ? comment === null : role.comment !== formatMarker(marker),
+    )
+    if (stranger) {
+      const whose = stranger.comment ?? "it has no marker"
+      throw new TerminalError(
+        "RoleTaken",
+        `role ${stranger.rolname} is not this fleet's (${whose}): give the tenant another id, or drop the role`,
+      )
+    }
     const missing = (role: string) => !roles.some(({ rolname }) => quote(rolname) === role)
     await client.query(
       [
@@ -149,6 +160,7 @@ export async function secure(uri: string, marker: Marker): Promise<void> {
         `revoke all on database ${quote(name)} from public`,
         ...(missing(group) ? [`create role ${group} nologin`] : []),
         ...[a, b].filter(missing).map((login) => `create role ${login} nologin in role ${group}`),
+        ...[group, a, b].map((role) => `comment on role ${role} is ${literal(formatMarker(marker))}`),
         // To end a role's sessions one must be a member of it.
         `grant ${a}, ${b} to current_user`,
         `grant connect on database ${quote(name)} to ${group}`,

@@ -1,6 +1,6 @@
 /** Negative controls: each guard left out does harm to a real world, and with it the same course does none. */
 import { describe, expect, test } from "vitest"
-import { withDatabase } from "../../reconciler/providers/postgres.ts"
+import { renewCredential, withDatabase } from "../../reconciler/providers/postgres.ts"
 import { review } from "../../reconciler/reconcile.ts"
 import { formatMarker, TenantId } from "../../reconciler/tenant.ts"
 import { eventually } from "../eventually.ts"
@@ -118,6 +118,33 @@ describe("ownership", () => {
     await guarded.world.sql("products-Found", `grant select on kept to "tenant_${ADA.id}"`)
     expect(await read(), "without the guard").toEqual([{ text: "theirs" }])
     expect(await kept()).toEqual(["theirs"])
+  })
+
+  test("another fleet's roles for a tenant of the same id are not taken over", async () => {
+    const id = TenantId.parse(crypto.randomUUID())
+    const [group, login] = [`"tenant_${id}"`, `"tenant_${id}_a"`]
+    const theirs = formatMarker({ fleet: "other", tenant: id })
+    // The same owner works for both fleets.
+    const owner = await guarded.passes.systems.neon.ownerUri("products-Ada", false)
+    await query(
+      owner,
+      `create role ${group} nologin; create role ${login} login password 'theirs' in role ${group};
+       comment on role ${group} is '${theirs}'; comment on role ${login} is '${theirs}'`,
+    )
+    const uri = new URL(withDatabase(await uriOf(ADA), "postgres"))
+    Object.assign(uri, { username: login.replaceAll('"', ""), password: "theirs" })
+    const isLetIn = () =>
+      query(uri.href, "select").then(
+        () => true,
+        () => false,
+      )
+    await guarded.world.declare({ id, name: "Twin" })
+    expect((await guarded.passes.pass()).told).toMatch(/RoleTaken/)
+    expect(await isLetIn(), "with the guard").toBe(true)
+
+    await renewCredential(owner, id, { slot: "a", exclusive: false })
+    expect(await isLetIn(), "without the guard").toBe(false)
+    await guarded.world.sql("postgres", `drop role ${login}; drop role ${group}`)
   })
 
   test("another fleet's secret is not overwritten", async () => {
