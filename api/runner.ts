@@ -1,5 +1,4 @@
 /** One piece of work against one tenant's database, tried again for as long as that is safe and may help. */
-import { setTimeout as sleep } from "node:timers/promises"
 import type { Logger } from "../reconciler/log.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
 import { activeCredentials, RETRY_AFTER } from "./active.ts"
@@ -51,6 +50,20 @@ type Outcome<T> = { kind: "done"; value: T } | { kind: "unreached" | "failed"; e
 /** A runner over these pools, with the credentials that the vault gives. */
 export function createRunner({ credentials, pools, log, patience }: RunnerOptions): Run {
   const credentialOf = activeCredentials(credentials, log)
+  /** Who waits before another try, by tenant. */
+  const waiting = new Map<TenantId, Set<() => void>>()
+
+  /** Waits, and no longer than until somebody has reached the tenant's database: the way may be open for a moment only. */
+  async function rest(tenant: TenantId, ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ms)
+    const others = waiting.get(tenant) ?? new Set()
+    waiting.set(tenant, others.add(resolve))
+    await promise
+    clearTimeout(timer)
+    others.delete(resolve)
+    if (others.size === 0) waiting.delete(tenant)
+  }
 
   /** One try with one connection. A connection on which anything went wrong is destroyed. */
   async function attemptOnce<T>(
@@ -85,7 +98,10 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
     let races = 0
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       const outcome = await attemptOnce(tenant, credential, use, attempt, signal)
-      if (outcome.kind === "done") return outcome.value
+      if (outcome.kind === "done") {
+        if (waiting.size > 0) for (const wake of waiting.get(tenant) ?? []) wake()
+        return outcome.value
+      }
       const { error } = outcome
       if (error instanceof CommitCut) throw error
       assertPresent(signal)
@@ -114,7 +130,7 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
         // Nothing has been executed. The secret may have changed: a rename, a rotation, or the tenant's end.
         credential = await credentialOf(tenant, REREAD_INTERVAL)
       }
-      await sleep(pause * (0.5 + Math.random() / 2))
+      await rest(tenant, pause * (0.5 + Math.random() / 2))
     }
   }
 }
