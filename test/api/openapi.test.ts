@@ -157,6 +157,19 @@ function requestsOf(at: string, method: string, { parameters, requestBody }: Ope
   })
 }
 
+const sound = (method: string, at: string, body?: object, inPath: Record<string, string> = {}) => {
+  const text = body && JSON.stringify(body)
+  return [{ at, method, path: inPath, query: {}, headers: {}, body: text, tenant: undefined }] as [never]
+}
+/** What chance alone may miss: requests with which nothing is wrong. */
+const SOUND = [
+  sound("post", "/products", { name: "Anvil", price: 12.5 }),
+  sound("get", "/products"),
+  sound("patch", "/products/{id}", { price: 3 }, { id: "1" }),
+  sound("post", "/users", { name: "Sound", email: "sound@example.com" }),
+  sound("post", "/tenants", { name: "Sound" }),
+]
+
 test("every request made from the document gets an answer that the document knows, and none is a 500", async () => {
   const judge = createJudge()
   const operations = Object.entries(document.paths).flatMap(([at, methods]) =>
@@ -192,7 +205,7 @@ test("every request made from the document gets an answer that the document know
       ).not.toBe(500)
       judge(at, method, answer)
     }),
-    { numRuns: 1500 },
+    { numRuns: 1500, examples: SOUND },
   )
   const succeeded = [...seen.keys()].filter((key) => /20\d$/.test(key)).map((key) => key.slice(0, -4))
   for (const needed of [

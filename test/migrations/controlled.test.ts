@@ -208,9 +208,10 @@ test("while a migration's file is faulty nobody is made or migrated, and everyth
   })
   expect(status.problems.join()).toMatch(fault)
   expect(status.lastError).toBeUndefined()
-  expect(
-    (await fleet.sql("postgres", "select from pg_database where datname = 'products-Zola'")).length,
-  ).toBe(1)
+  await eventually("its database has the new name", async () => {
+    const found = "select from pg_database where datname = 'products-Zola'"
+    expect(await fleet.sql("postgres", found)).toHaveLength(1)
+  })
   await rm(path.join(fleet.migrationsDir, "0006_e.sql"))
   await becomes({ ...all("Ready 0006 Served"), Yan: "Ready 0006 Served", Zola: "Ready 0006 Suspended" })
 })
