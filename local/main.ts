@@ -92,9 +92,10 @@ async function main(): Promise<void> {
     NEON_PROJECT_ID: neon.projectId,
     NEON_BRANCH_ID: neon.branchId,
     NEON_DATABASE_OWNER: neon.owner,
-    // The stand-in is quicker than Neon, and nobody else uses it.
+    // The stand-ins are quicker than Neon and Key Vault, and nobody else uses them.
     NEON_POLL_INTERVAL: "25",
     NEON_REQUESTS_PER_SECOND: "500",
+    VAULT_WRITES_PER_SECOND: "500",
     RECONCILE_INTERVAL: "5",
     DRAIN_SECONDS: "2",
     TENANTS_DIR: path.resolve(tenantsDir),

@@ -33,6 +33,8 @@ export const ReconcilerEnvironment = z.object({
   /** Milliseconds between two looks at an operation of Neon's. */
   NEON_POLL_INTERVAL: whole(10, 60_000, 1000),
   NEON_REQUESTS_PER_SECOND: whole(1, 10_000, 8),
+  /** Key Vault takes 300 new versions in 10 s; the default leaves room for others. */
+  VAULT_WRITES_PER_SECOND: whole(1, 10_000, 25),
   SQL_CONCURRENCY: whole(1, 100, 8),
   /** Seconds that running transactions get when a tenant's database is closed. */
   DRAIN_SECONDS: whole(0, 600, 10),
@@ -57,6 +59,7 @@ export type Config = {
   sources: Sources
   neon: NeonConfig
   vaultUrl: string
+  vaultWritesPerSecond: number
   statusPort: number
   statusHost: string | undefined
   /** Milliseconds. */
@@ -99,6 +102,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       requestsPerSecond: env.NEON_REQUESTS_PER_SECOND,
     },
     vaultUrl: env.KEY_VAULT_URL,
+    vaultWritesPerSecond: env.VAULT_WRITES_PER_SECOND,
     statusPort: env.STATUS_PORT,
     statusHost: env.STATUS_HOST,
     interval: env.RECONCILE_INTERVAL * 1000,

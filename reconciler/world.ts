@@ -30,7 +30,7 @@ export function openWorld(config: Config): World {
   const permit: Permit = { signal: undefined }
   return {
     neon: openNeon(config.neon, permit),
-    vault: openVault(config.vaultUrl, permit),
+    vault: openVault(config.vaultUrl, { writesPerSecond: config.vaultWritesPerSecond, permit }),
     sql: createSemaphore(config.sqlConcurrency, "sql"),
     drain: config.drain,
     cell: config.neon.projectId,

@@ -1,8 +1,9 @@
 /** A pass over a large fleet in which nothing is to be done, beside the bare calls that list it. */
-import { type ChildProcess, fork } from "node:child_process"
+import { fork } from "node:child_process"
 import { once } from "node:events"
 import path from "node:path"
 import type { Bench, Contestant, Figures } from "../bench.ts"
+import { type Child, startChild } from "../child.ts"
 import { MIGRATIONS, PROJECT, writeFleet } from "../noop/fleet.ts"
 
 const program = (name: string) => path.join(import.meta.dirname, "../noop", name)
@@ -20,7 +21,6 @@ export const bench: Bench = {
     })
     const [said] = (await once(listing.stdout!, "data")) as [Buffer]
     const env = {
-      ...process.env,
       ...(JSON.parse(said.toString()) as Record<string, string>),
       TENANTS_DIR: path.join(folder, "tenants"),
       FLEET_FILE: path.join(folder, "fleet.yaml"),
@@ -30,9 +30,10 @@ export const bench: Bench = {
       NEON_BRANCH_ID: "br-bench",
       NEON_DATABASE_OWNER: "owner",
     }
-    const start = (who: string) =>
-      fork(program("pass.ts"), [who], { env, stdio: ["ignore", "inherit", "inherit", "ipc"] })
-    const [ours, bare] = [start("ours"), start("bare")]
+    const [ours, bare] = [
+      startChild(program("pass.ts"), ["ours"], env),
+      startChild(program("pass.ts"), ["bare"], env),
+    ]
     try {
       yield {
         name: `${count} tenants`,
@@ -52,20 +53,15 @@ export const bench: Bench = {
         warmups: 2,
       }
     } finally {
-      for (const child of [ours, bare, listing]) if (child.connected) child.disconnect()
+      await ours.close()
+      await bare.close()
+      listing.disconnect()
     }
   },
 }
 
-const contestant = (name: string, role: Contestant["role"], child: ChildProcess): Contestant => ({
+const contestant = (name: string, role: Contestant["role"], child: Child): Contestant => ({
   name,
   role,
-  measure: async () => {
-    child.send("turn")
-    const ended = once(child, "exit").then(() => {
-      throw new Error(`${name} has ended: see above`)
-    })
-    const [figures] = (await Promise.race([once(child, "message"), ended])) as [Figures]
-    return figures
-  },
+  measure: () => child.ask<Figures>("turn"),
 })

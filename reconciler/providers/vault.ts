@@ -18,18 +18,18 @@ const toSecret = ({ name, enabled, tags, createdOn, updatedOn }: SecretPropertie
   issuedAt: createdOn?.getTime(),
 })
 
-/** Key Vault takes 300 new versions in 10 s; this leaves room for others. */
-const WRITES_PER_SECOND = 25
-
 export type Vault = ReturnType<typeof openVault>
 
 /**
  * The vault at `url`, as the identity that the environment gives (managed identity, workload identity, az login).
  * Every function throws TransientError where another try may help and TerminalError where a person must act.
  */
-export function openVault(url: string, permit: Permit) {
+export function openVault(
+  url: string,
+  { writesPerSecond, permit }: { writesPerSecond: number; permit: Permit },
+) {
   const client = createVaultClient(url)
-  const take = createTokenBucket(WRITES_PER_SECOND, "vault writes")
+  const take = createTokenBucket(writesPerSecond, "vault writes")
   const writes = rememberWrites()
   return {
     /** All secrets, complete and with our own writes, or it throws; no value is read. One call per 25 secrets. */

@@ -78,6 +78,7 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
       NEON_DATABASE_OWNER: neon.owner,
       NEON_POLL_INTERVAL: "10",
       NEON_REQUESTS_PER_SECOND: "500",
+      VAULT_WRITES_PER_SECOND: "500",
       RECONCILE_INTERVAL: "1",
       DRAIN_SECONDS: "1",
       STATUS_PORT: "0",

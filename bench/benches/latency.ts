@@ -1,0 +1,66 @@
+/** One tenant, from its file being saved to its first answer, beside its parts done by hand. */
+import { randomUUID } from "node:crypto"
+import path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Bench, Figures } from "../bench.ts"
+import { startChild } from "../child.ts"
+import { declare, resetWorld, startWorld } from "../latency/world.ts"
+
+const PARTS = ["create", "roles", "migrate", "secret", "first query"].map((part) => `${part} ms`)
+
+export const bench: Bench = {
+  name: "latency",
+  summary: "a file is saved, and the API answers its tenant",
+  rounds: { full: 15, quick: 5 },
+  async *scenes({ folder }) {
+    const world = await startWorld(folder)
+    const program = path.join(import.meta.dirname, "../latency/by-hand.ts")
+    const byHand = startChild(program, [], world.environment)
+    let turns = 0
+    try {
+      yield {
+        name: "one new tenant",
+        contestants: [
+          {
+            name: "its parts by hand",
+            role: "limit",
+            measure: async () => {
+              const parts = await byHand.ask<Figures>({ id: randomUUID(), name: `hand-${turns++}` })
+              return { ms: Object.values(parts).reduce((sum, ms) => sum + ms, 0), ...parts }
+            },
+          },
+          {
+            name: "tenantry",
+            role: "ours",
+            measure: async () => {
+              const id = randomUUID()
+              const started = performance.now()
+              await declare(world, id, `bench-${turns++}`)
+              await untilServed(world.api, id)
+              return { ms: performance.now() - started }
+            },
+          },
+        ],
+        metrics: [{ name: "ms", isCompared: true }, ...PARTS.map((name) => ({ name }))],
+        anchor: "its parts by hand",
+        targets: [{ metric: "ms", of: "tenantry", against: "its parts by hand", atMost: 2 }],
+      }
+    } finally {
+      await byHand.close()
+      await world.stop()
+      await resetWorld(folder)
+    }
+  },
+}
+
+/** Asks as a client does that waits for its tenant. Throws after a minute. */
+async function untilServed(api: string, tenant: string): Promise<void> {
+  const deadline = performance.now() + 60_000
+  while (performance.now() < deadline) {
+    const answer = await fetch(`${api}/products`, { headers: { "X-TenantId": tenant } })
+    await answer.body?.cancel()
+    if (answer.status === 200) return
+    await sleep(10)
+  }
+  throw new Error(`the tenant ${tenant} is not served after a minute`)
+}

@@ -1,0 +1,44 @@
+/** What nobody can do without: a database for each, and all migrations in one message; no roles, no secret. */
+import { Client } from "pg"
+import { readMigrations } from "../../reconciler/migrations.ts"
+import { withDatabase } from "../../reconciler/providers/postgres.ts"
+import { MIGRATIONS } from "../noop/fleet.ts"
+
+/** Makes the databases `atOnce` at a time. Returns milliseconds. */
+export async function makeByHand(
+  superuserUri: string,
+  names: readonly string[],
+  atOnce: number,
+): Promise<number> {
+  const { steps } = await readMigrations(MIGRATIONS)
+  const script = ["begin", ...steps.map(({ up }) => `${up.sql}\n`), "commit"].join(";\n")
+  const left = names.values()
+  const started = performance.now()
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      const admin = new Client({ connectionString: superuserUri })
+      await admin.connect()
+      for (const name of left) {
+        await admin.query(`create database "${name}"`)
+        const inside = new Client({ connectionString: withDatabase(superuserUri, name) })
+        await inside.connect()
+        await inside.query(script)
+        await inside.end()
+      }
+      await admin.end()
+    }),
+  )
+  return performance.now() - started
+}
+
+/** Drops every database that a turn has made. */
+export async function dropAll(superuserUri: string): Promise<void> {
+  const admin = new Client({ connectionString: superuserUri })
+  await admin.connect()
+  const { rows } = await admin.query<{ datname: string }>(
+    "select datname from pg_database where datname like 'products-%' or datname like 'hand-%'",
+  )
+  for (const { datname } of rows) await admin.query(`drop database "${datname}" with (force)`)
+  await admin.query("checkpoint")
+  await admin.end()
+}

@@ -1,0 +1,90 @@
+/** The whole system as `npm start` runs it, in processes of its own. */
+import { spawn } from "node:child_process"
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import path from "node:path"
+import { createInterface } from "node:readline"
+
+const ROOT = path.resolve(import.meta.dirname, "../..")
+
+export type RunningWorld = {
+  api: string
+  tenantsDir: string
+  /** The environment of the running world, see $TENANTRY_HOME/env. */
+  environment: Readonly<Record<string, string>>
+  /** What `npm start` said, and when: milliseconds since it began. */
+  said: readonly { line: string; ms: number }[]
+  stop: () => Promise<void>
+}
+
+/** Starts it on `home` with the sample tenants; resolves when it is ready. Throws with its words where it ends before. */
+export async function startWorld(home: string): Promise<RunningWorld> {
+  const tenantsDir = path.join(home, "tenants")
+  await mkdir(home, { recursive: true })
+  await cp(path.join(ROOT, "tenants"), tenantsDir, { recursive: true })
+  const [port, statusPort] = [await freePort(), await freePort()]
+  const started = performance.now()
+  const child = spawn(process.execPath, [path.join(ROOT, "local/main.ts")], {
+    cwd: ROOT,
+    env: {
+      ...process.env,
+      PORT: String(port),
+      STATUS_PORT: String(statusPort),
+      TENANTRY_HOME: path.join(home, "data"),
+      TENANTS_DIR: tenantsDir,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  const said: { line: string; ms: number }[] = []
+  const hear = (line: string) => said.push({ line, ms: performance.now() - started })
+  const errors = createInterface({ input: child.stderr })
+  errors.on("line", hear)
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+  const ready = new Promise<void>((resolve) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      hear(line)
+      if (line.startsWith("tenantry is ready")) resolve()
+    })
+  })
+  const isReady = await Promise.race([ready.then(() => true), ended.then(() => false)])
+  if (!isReady) throw new Error(`npm start has ended: ${said.map(({ line }) => line).join("\n")}`)
+  const text = await readFile(path.join(home, "data/env"), "utf8")
+  return {
+    api: `http://127.0.0.1:${port}`,
+    tenantsDir,
+    environment: Object.fromEntries(
+      text
+        .split("\n")
+        .filter((line) => /^\w+=/.test(line))
+        .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+    ),
+    said,
+    stop: async () => {
+      child.kill("SIGINT")
+      await ended
+    },
+  }
+}
+
+/** Empties what a world on `home` keeps, also what Postgres keeps elsewhere. */
+export async function resetWorld(home: string): Promise<void> {
+  const reset = spawn(process.execPath, [path.join(ROOT, "local/reset.ts")], {
+    cwd: ROOT,
+    env: { ...process.env, TENANTRY_HOME: path.join(home, "data") },
+    stdio: "ignore",
+  })
+  await new Promise((resolve) => reset.once("exit", resolve))
+  await rm(home, { recursive: true, force: true })
+}
+
+/** Writes a tenant's file as an editor does. */
+export const declare = (world: RunningWorld, id: string, name: string): Promise<void> =>
+  writeFile(path.join(world.tenantsDir, `${name}.yaml`), `id: ${id}\nname: ${name}\n`)
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === "object" && address ? address.port : 0
+}
