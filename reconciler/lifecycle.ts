@@ -1,5 +1,6 @@
 /**
- * The life of one tenant: from what is declared and what is observed, the change that brings them together.
+ * The life of a tenant that has a file: from what is declared and what is observed, the change that brings them
+ * together. What becomes of it without a file is in absence.ts.
  *
  * A tenant's actions are in such an order that wherever they are cut short, what is left can be observed and finished:
  * the ledger announces a thing before it is made, and the write that says "done" comes last.
@@ -9,7 +10,6 @@ import type { ApprovalVerb, LedgerEntry, ObservedSecret } from "./ledger.ts"
 import {
   databaseName,
   type FleetId,
-  isOurName,
   otherSlot,
   retiredDatabaseName,
   type Tenant,
@@ -33,7 +33,7 @@ export type Facts = {
   contradicted: string | undefined
 }
 
-type Result = Change | Stall | undefined
+export type Result = Change | Stall | undefined
 
 const DAY = 86_400_000
 
@@ -41,15 +41,16 @@ const DAY = 86_400_000
 export const expectedDatabase = (entry: LedgerEntry): string =>
   entry.state === "retired" || entry.state === "purging" ? retiredDatabaseName(entry.id) : entry.database
 
-const isApproved = ({ entry, now }: Facts, verb: ApprovalVerb): boolean =>
+export const isApproved = ({ entry, now }: Facts, verb: ApprovalVerb): boolean =>
   entry?.approval?.verb === verb && Date.parse(entry.approval.until) > now
 
-const record = (entry: LedgerEntry): Action => ({ kind: "record", entry })
+export const record = (entry: LedgerEntry): Action => ({ kind: "record", entry })
 
 /** Whether a purge that the ledger tells of was begun by us: what is left is on its shelf, and a person or time allowed it. */
 function mayPurge({ id, entry, located, now, gracePeriod }: Facts): boolean {
   if (located !== undefined && located !== retiredDatabaseName(id)) return false
   if (entry?.approval?.verb === "purge") return true
+  if (entry?.protected) return false
   return entry?.retiredAt !== undefined && now - Date.parse(entry.retiredAt) >= gracePeriod
 }
 
@@ -57,7 +58,7 @@ function mayPurge({ id, entry, located, now, gracePeriod }: Facts): boolean {
  * What can be believed of an entry. Tags are edited by hand: a reservation never had a schema, and a purge begins when
  * it may. Whoever says otherwise was served or retired before.
  */
-function believed(facts: Facts): LedgerEntry | undefined {
+export function believed(facts: Facts): LedgerEntry | undefined {
   const { entry } = facts
   if (entry?.state === "reserved" && entry.schema !== "none") return { ...entry, state: "suspended" }
   if (entry?.state === "purging" && !mayPurge(facts)) {
@@ -195,133 +196,9 @@ export function present(known: Facts, tenant: Tenant): Result {
   return isSame ? undefined : change("update", record(next))
 }
 
-const forgotten: Action[] = [{ kind: "drop-roles", database: undefined }, { kind: "forget" }]
+export const forgotten: Action[] = [{ kind: "drop-roles", database: undefined }, { kind: "forget" }]
 
-/** A tenant whose file is gone: retired first, purged after the grace period. */
-export function absent(known: Facts): Result {
-  const facts = { ...known, entry: believed(known) }
-  const { id, fleet, cell, secret, entry, located, now, gracePeriod } = facts
-  const shelf = retiredDatabaseName(id)
-  const name = entry?.name ?? located?.replace(/^products-/, "") ?? id
-  const change = (kind: "retire" | "purge", verb: ApprovalVerb, actions: Action[]): Change => ({
-    kind,
-    tenant: id,
-    name,
-    actions,
-    ...(isApproved(facts, verb) ? { isApproved: true } : {}),
-    ...(entry?.protected ? { isProtected: true } : {}),
-  })
-  const shelving: Action[] =
-    located && located !== shelf
-      ? [
-          { kind: "close", database: located },
-          { kind: "rename", from: located, to: shelf },
-        ]
-      : []
-  const retiredAt = new Date(now).toISOString()
-
-  if (!entry) {
-    if (!located) return broken(facts, name)
-    if (!isOurName(located)) return halfImported(facts, located)
-    // The marker says that it is ours; the ledger forgot. What is shelved gets a whole grace period.
-    const rebuilt: LedgerEntry = {
-      id,
-      fleet,
-      name,
-      cell,
-      database: located,
-      schema: "unknown",
-      slot: "a",
-      ...(located === shelf ? { state: "retired", retiredAt } : { state: "active" }),
-      ...(secret?.isProtected ? { protected: true } : {}),
-    }
-    // Where only the tags are broken, whoever was served is served on until it may be removed.
-    const isServed = secret !== undefined && located !== shelf
-    const state = secret?.enabled ? "active" : "suspended"
-    const action: Action = isServed ? record({ ...rebuilt, state }) : { kind: "reserve", entry: rebuilt }
-    return { kind: "repair", tenant: id, name, actions: [action] }
-  }
-  if (entry.state === "reserved" && !located) return change("purge", "purge", forgotten)
-  if (entry.state === "purging") {
-    const drop: Action[] = located ? [{ kind: "drop", database: located }] : []
-    const actions: Action[] = [{ kind: "drop-roles", database: located }, ...drop, { kind: "forget" }]
-    return { ...change("purge", "purge", actions), isApproved: true }
-  }
-  const { transition: _, approval, ...rest } = entry
-  // An approval that is used stays with the purge, which it must outlive.
-  const purging = record({ ...rest, state: "purging", ...(isApproved(facts, "purge") ? { approval } : {}) })
-  if (!located) {
-    if (!isApproved(facts, "purge")) return missing(facts, name, "purge")
-    return change("purge", "purge", [purging, ...forgotten])
-  }
-  if (entry.state !== "retired") {
-    // What was only reserved may not be marked yet.
-    const secure: Action[] = entry.state === "reserved" ? [{ kind: "secure", database: located }] : []
-    const retire = change("retire", "retire", [
-      ...secure,
-      record({ ...rest, state: "retired", retiredAt }),
-      ...shelving,
-    ])
-    const otherwise = entry.state === "reserved" ? undefined : staying(facts, entry, known.entry)
-    return otherwise ? { ...retire, otherwise } : retire
-  }
-  if (shelving.length > 0) return change("retire", "retire", shelving)
-  if (secret!.enabled || !entry.retiredAt || entry !== known.entry) {
-    const whole = { ...rest, retiredAt: entry.retiredAt ?? retiredAt }
-    const secure: Action = { kind: "secure", database: shelf }
-    const actions: Action[] = [record(whole), secure, { kind: "close", database: shelf }]
-    return { kind: "repair", tenant: id, name, actions }
-  }
-  // Whoever edits the tag by hand starts the grace period anew.
-  const since = Math.max(Date.parse(entry.retiredAt), secret!.changedAt)
-  if (now - since < gracePeriod && !isApproved(facts, "purge")) return undefined
-  return change("purge", "purge", [
-    purging,
-    { kind: "drop-roles", database: shelf },
-    { kind: "drop", database: shelf },
-    { kind: "forget" },
-  ])
-}
-
-/**
- * What a tenant needs that has no file and may not be removed: to be served as before, and, since programs know the
- * newest schema, new migrations. `told`: the entry as the tags have it.
- */
-function staying(
-  { id, located, secret, version }: Facts,
-  entry: LedgerEntry,
-  told: LedgerEntry | undefined,
-): Change | undefined {
-  const { transition, ...rest } = entry
-  const isActive = entry.state === "active"
-  const isUnknown = entry.schema === "none" || entry.schema === "unknown"
-  const whole: LedgerEntry = { ...rest, database: located!, ...(isUnknown ? { schema: version } : {}) }
-  const migrate: Action = { kind: "migrate", database: located! }
-  const change = (kind: ChangeKind, ...actions: Action[]): Change => ({
-    kind,
-    tenant: id,
-    name: entry.name,
-    actions,
-  })
-  if (transition !== undefined || secret!.enabled !== isActive || entry !== told) {
-    const settle: Action[] = isActive
-      ? [
-          { kind: "credential", database: located!, slot: entry.slot, exclusive: true },
-          { kind: "publish", entry: whole, database: located! },
-        ]
-      : [{ kind: "close", database: located! }, record(whole)]
-    return change(
-      "repair",
-      { kind: "secure", database: located! },
-      ...(isUnknown ? [migrate] : []),
-      ...settle,
-    )
-  }
-  if (entry.schema === version) return undefined
-  return change("migrate", migrate, record({ ...entry, schema: version }))
-}
-
-function missing({ id, entry, contradicted }: Facts, name: string, approve: ApprovalVerb): Stall {
+export function missing({ id, entry, contradicted }: Facts, name: string, approve: ApprovalVerb): Stall {
   const said = `the ledger says that ${expectedDatabase(entry!)} holds this tenant's data, and `
   const remedy = approve === "recreate" ? "give the data up and start with an empty one" : "give the data up"
   if (contradicted) {
@@ -332,15 +209,7 @@ function missing({ id, entry, contradicted }: Facts, name: string, approve: Appr
   return { tenant: id, name, reason: "DatabaseMissing", message, approve }
 }
 
-/** A marker on a database that is not named as a tenant's: an import that was cut short, or a comment by hand. */
-const halfImported = ({ id }: Facts, database: string): Stall => ({
-  tenant: id,
-  name: database,
-  reason: "ImportUnfinished",
-  message: `${database} carries the marker of tenant ${id}, which no file declares: finish with "tenantry import ${database} --id ${id} --name <name>", or remove the database's comment`,
-})
-
-const broken = ({ id, secret }: Facts, name: string): Stall => ({
+export const broken = ({ id, secret }: Facts, name: string): Stall => ({
   tenant: id,
   name,
   reason: "LedgerBroken",

@@ -1,7 +1,8 @@
 /** What must be done, as values: desired and observed go in, changes come out. Nothing here touches the world. */
+import { absent } from "./absence.ts"
 import type { Action, Change, Stall } from "./action.ts"
 import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
-import { absent, expectedDatabase, type Facts, present } from "./lifecycle.ts"
+import { expectedDatabase, type Facts, present } from "./lifecycle.ts"
 import {
   isOurName,
   type Marker,

@@ -88,6 +88,25 @@ test("whoever may not be removed gets new migrations like everybody else", () =>
   ])
 })
 
+test("a tag that says that a purge is under way is not believed of what is served, nor of what is protected", () => {
+  const databases = [isAt("products-Ada", ADA)]
+  const tagged = (more: object) => [
+    { ...secretOf(entry(ADA, "Ada", { state: "purging", ...more })), enabled: true },
+  ]
+  const repaired = ["repair Ada: secure credential publish"]
+  expect(planned(desired(ada), { databases, secrets: tagged({}) })).toEqual(repaired)
+  expect(planned(desired(), { databases, secrets: tagged({ protected: true }) })).toEqual(repaired)
+  expect(planned(desired(), { databases, secrets: tagged({}) })).toEqual(["retire Ada: record close rename"])
+  const shelf = [isAt(retiredDatabaseName(ADA), ADA)]
+  const old = { ...retired(ADA, "Ada", 400), state: "purging" as const }
+  expect(planned(desired(), { databases: shelf, secrets: [secretOf({ ...old, protected: true })] })).toEqual([
+    "repair Ada: record secure close",
+  ])
+  expect(planned(desired(), { databases: shelf, secrets: [secretOf(old)] })).toEqual([
+    "purge Ada: drop-roles drop forget",
+  ])
+})
+
 test("databases and secrets that carry no sign of this fleet are left alone, whatever they are called", () => {
   const databases = [
     isAt("products-Zed", null),

@@ -1,0 +1,146 @@
+/** The life of a tenant that has no file: retired, kept for its grace period, purged; or served on, where it may not go. */
+import type { Action, Change, ChangeKind, Stall } from "./action.ts"
+import type { ApprovalVerb, LedgerEntry } from "./ledger.ts"
+import {
+  believed,
+  broken,
+  type Facts,
+  forgotten,
+  isApproved,
+  missing,
+  record,
+  type Result,
+} from "./lifecycle.ts"
+import { isOurName, retiredDatabaseName } from "./tenant.ts"
+
+/** A tenant whose file is gone: retired first, purged after the grace period. */
+export function absent(known: Facts): Result {
+  const facts = { ...known, entry: believed(known) }
+  const { id, fleet, cell, secret, entry, located, now, gracePeriod } = facts
+  const shelf = retiredDatabaseName(id)
+  const name = entry?.name ?? located?.replace(/^products-/, "") ?? id
+  const change = (kind: "retire" | "purge", verb: ApprovalVerb, actions: Action[]): Change => ({
+    kind,
+    tenant: id,
+    name,
+    actions,
+    ...(isApproved(facts, verb) ? { isApproved: true } : {}),
+    ...(entry?.protected ? { isProtected: true } : {}),
+  })
+  const shelving: Action[] =
+    located && located !== shelf
+      ? [
+          { kind: "close", database: located },
+          { kind: "rename", from: located, to: shelf },
+        ]
+      : []
+  const retiredAt = new Date(now).toISOString()
+
+  if (!entry) {
+    if (!located) return broken(facts, name)
+    if (!isOurName(located)) return halfImported(facts, located)
+    // The marker says that it is ours; the ledger forgot. What is shelved gets a whole grace period.
+    const rebuilt: LedgerEntry = {
+      id,
+      fleet,
+      name,
+      cell,
+      database: located,
+      schema: "unknown",
+      slot: "a",
+      ...(located === shelf ? { state: "retired", retiredAt } : { state: "active" }),
+      ...(secret?.isProtected ? { protected: true } : {}),
+    }
+    // Where only the tags are broken, whoever was served is served on until it may be removed.
+    const isServed = secret !== undefined && located !== shelf
+    const state = secret?.enabled ? "active" : "suspended"
+    const action: Action = isServed ? record({ ...rebuilt, state }) : { kind: "reserve", entry: rebuilt }
+    return { kind: "repair", tenant: id, name, actions: [action] }
+  }
+  if (entry.state === "reserved" && !located) return change("purge", "purge", forgotten)
+  if (entry.state === "purging") {
+    const drop: Action[] = located ? [{ kind: "drop", database: located }] : []
+    const actions: Action[] = [{ kind: "drop-roles", database: located }, ...drop, { kind: "forget" }]
+    return { ...change("purge", "purge", actions), isApproved: true }
+  }
+  const { transition: _, approval, ...rest } = entry
+  // An approval that is used stays with the purge, which it must outlive.
+  const purging = record({ ...rest, state: "purging", ...(isApproved(facts, "purge") ? { approval } : {}) })
+  if (!located) {
+    if (!isApproved(facts, "purge")) return missing(facts, name, "purge")
+    return change("purge", "purge", [purging, ...forgotten])
+  }
+  if (entry.state !== "retired") {
+    // What was only reserved may not be marked yet.
+    const secure: Action[] = entry.state === "reserved" ? [{ kind: "secure", database: located }] : []
+    const retire = change("retire", "retire", [
+      ...secure,
+      record({ ...rest, state: "retired", retiredAt }),
+      ...shelving,
+    ])
+    const otherwise = entry.state === "reserved" ? undefined : staying(facts, entry, known.entry)
+    return otherwise ? { ...retire, otherwise } : retire
+  }
+  if (shelving.length > 0) return change("retire", "retire", shelving)
+  if (secret!.enabled || !entry.retiredAt || entry !== known.entry) {
+    const whole = { ...rest, retiredAt: entry.retiredAt ?? retiredAt }
+    const secure: Action = { kind: "secure", database: shelf }
+    const actions: Action[] = [record(whole), secure, { kind: "close", database: shelf }]
+    return { kind: "repair", tenant: id, name, actions }
+  }
+  // Whoever edits the tag by hand starts the grace period anew.
+  const since = Math.max(Date.parse(entry.retiredAt), secret!.changedAt)
+  if (now - since < gracePeriod && !isApproved(facts, "purge")) return undefined
+  return change("purge", "purge", [
+    purging,
+    { kind: "drop-roles", database: shelf },
+    { kind: "drop", database: shelf },
+    { kind: "forget" },
+  ])
+}
+
+/**
+ * What a tenant needs that has no file and may not be removed: to be served as before, and, since programs know the
+ * newest schema, new migrations. `told`: the entry as the tags have it.
+ */
+function staying(
+  { id, located, secret, version }: Facts,
+  entry: LedgerEntry,
+  told: LedgerEntry | undefined,
+): Change | undefined {
+  const { transition, ...rest } = entry
+  const isActive = entry.state === "active"
+  const isUnknown = entry.schema === "none" || entry.schema === "unknown"
+  const whole: LedgerEntry = { ...rest, database: located!, ...(isUnknown ? { schema: version } : {}) }
+  const migrate: Action = { kind: "migrate", database: located! }
+  const change = (kind: ChangeKind, ...actions: Action[]): Change => ({
+    kind,
+    tenant: id,
+    name: entry.name,
+    actions,
+  })
+  if (transition !== undefined || secret!.enabled !== isActive || entry !== told) {
+    const settle: Action[] = isActive
+      ? [
+          { kind: "credential", database: located!, slot: entry.slot, exclusive: true },
+          { kind: "publish", entry: whole, database: located! },
+        ]
+      : [{ kind: "close", database: located! }, record(whole)]
+    return change(
+      "repair",
+      { kind: "secure", database: located! },
+      ...(isUnknown ? [migrate] : []),
+      ...settle,
+    )
+  }
+  if (entry.schema === version) return undefined
+  return change("migrate", migrate, record({ ...entry, schema: version }))
+}
+
+/** A marker on a database that is not named as a tenant's: an import that was cut short, or a comment by hand. */
+const halfImported = ({ id }: Facts, database: string): Stall => ({
+  tenant: id,
+  name: database,
+  reason: "ImportUnfinished",
+  message: `${database} carries the marker of tenant ${id}, which no file declares: finish with "tenantry import ${database} --id ${id} --name <name>", or remove the database's comment`,
+})
