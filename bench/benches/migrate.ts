@@ -82,7 +82,7 @@ function checking({ ways, postgres, count, where, port }: Place): Scene {
     contestants: ways.map(measured),
     metrics: METRICS,
     anchor: "limit",
-    targets: [target("limit", 0.9), target("node-pg-migrate", 2), target("knex", 3), target("dbmate", 5)],
+    targets: [target("limit", 0.9)],
   }
 }
 
