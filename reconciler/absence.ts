@@ -64,8 +64,13 @@ export function absent(known: Facts): Result {
     return { ...change("purge", "purge", actions), isApproved: true }
   }
   const { transition: _, approval, ...rest } = entry
-  // An approval that is used stays with the purge, which it must outlive.
-  const purging = record({ ...rest, state: "purging", ...(isApproved(facts, "purge") ? { approval } : {}) })
+  // A purge carries a person's approval or its own, so that nobody's slip of the hand looks like one.
+  const begun = { verb: "purge" as const, until: new Date(now).toISOString() }
+  const purging = record({
+    ...rest,
+    state: "purging",
+    approval: isApproved(facts, "purge") ? approval : begun,
+  })
   if (!located) {
     if (!isApproved(facts, "purge")) return missing(facts, name, "purge")
     return change("purge", "purge", [purging, ...forgotten])

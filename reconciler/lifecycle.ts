@@ -46,22 +46,18 @@ export const isApproved = ({ entry, now }: Facts, verb: ApprovalVerb): boolean =
 
 export const record = (entry: LedgerEntry): Action => ({ kind: "record", entry })
 
-/** Whether a purge that the ledger tells of was begun by us: what is left is on its shelf, and a person or time allowed it. */
-function mayPurge({ id, entry, located, now, gracePeriod }: Facts): boolean {
-  if (located !== undefined && located !== retiredDatabaseName(id)) return false
-  if (entry?.approval?.verb === "purge") return true
-  if (entry?.protected) return false
-  return entry?.retiredAt !== undefined && now - Date.parse(entry.retiredAt) >= gracePeriod
-}
+/** Whether a purge that the ledger tells of was begun by us: each is recorded with its approval, and takes what is shelved. */
+const isOurPurge = ({ id, entry, located }: Facts): boolean =>
+  entry?.approval?.verb === "purge" && (located === undefined || located === retiredDatabaseName(id))
 
 /**
- * What can be believed of an entry. Tags are edited by hand: a reservation never had a schema, and a purge begins when
- * it may. Whoever says otherwise was served or retired before.
+ * What can be believed of an entry. Tags are edited by hand: a reservation never had a schema, and a purge
+ * carries its approval. Whoever says otherwise was served or retired before.
  */
 export function believed(facts: Facts): LedgerEntry | undefined {
   const { entry } = facts
   if (entry?.state === "reserved" && entry.schema !== "none") return { ...entry, state: "suspended" }
-  if (entry?.state === "purging" && !mayPurge(facts)) {
+  if (entry?.state === "purging" && !isOurPurge(facts)) {
     const { retiredAt } = entry
     const before = facts.secret?.enabled ? "active" : "suspended"
     return retiredAt ? { ...entry, state: "retired" } : { ...entry, state: before, transition: undefined }

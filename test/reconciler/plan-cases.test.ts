@@ -88,7 +88,7 @@ test("whoever may not be removed gets new migrations like everybody else", () =>
   ])
 })
 
-test("a tag that says that a purge is under way is not believed of what is served, nor of what is protected", () => {
+test("a tag that says that a purge is under way is not believed where it carries no approval, nor of what is served", () => {
   const databases = [isAt("products-Ada", ADA)]
   const tagged = (more: object) => [
     { ...secretOf(entry(ADA, "Ada", { state: "purging", ...more })), enabled: true },
@@ -99,10 +99,11 @@ test("a tag that says that a purge is under way is not believed of what is serve
   expect(planned(desired(), { databases, secrets: tagged({}) })).toEqual(["retire Ada: record close rename"])
   const shelf = [isAt(retiredDatabaseName(ADA), ADA)]
   const old = { ...retired(ADA, "Ada", 400), state: "purging" as const }
-  expect(planned(desired(), { databases: shelf, secrets: [secretOf({ ...old, protected: true })] })).toEqual([
+  expect(planned(desired(), { databases: shelf, secrets: [secretOf(old)] })).toEqual([
     "repair Ada: record secure close",
   ])
-  expect(planned(desired(), { databases: shelf, secrets: [secretOf(old)] })).toEqual([
+  const ours = { ...old, approval: { verb: "purge" as const, until: "2020-01-01T00:00:00.000Z" } }
+  expect(planned(desired(), { databases: shelf, secrets: [secretOf(ours)] })).toEqual([
     "purge Ada: drop-roles drop forget",
   ])
 })
