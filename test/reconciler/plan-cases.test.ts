@@ -79,6 +79,14 @@ test("a marker on a database that is not named as ours, without file and entry: 
   ])
 })
 
+test("protection is recorded before anything that may wait", () => {
+  const behind = secretOf(entry(ADA, "Ada", { schema: "0000:zz" }))
+  for (const databases of [[isAt("products-Ada", ADA)], []])
+    expect(planned(desired({ ...ada, protected: true }), { databases, secrets: [behind] })).toEqual([
+      "update Ada: record",
+    ])
+})
+
 test("whoever may not be removed gets new migrations like everybody else", () => {
   const behind = entry(ADA, "Ada", { protected: true, schema: "0000:zz" })
   const world = { databases: [isAt("products-Ada", ADA)], secrets: [secretOf(behind)] }
@@ -88,11 +96,13 @@ test("whoever may not be removed gets new migrations like everybody else", () =>
   ])
 })
 
+/** An entry of Ada's, served until now, that says that a purge is under way. */
+const tagged = (more: object) => [
+  { ...secretOf(entry(ADA, "Ada", { state: "purging", ...more })), enabled: true },
+]
+
 test("a tag that says that a purge is under way is not believed where it carries no approval, nor of what is served", () => {
   const databases = [isAt("products-Ada", ADA)]
-  const tagged = (more: object) => [
-    { ...secretOf(entry(ADA, "Ada", { state: "purging", ...more })), enabled: true },
-  ]
   const repaired = ["repair Ada: secure credential publish"]
   expect(planned(desired(ada), { databases, secrets: tagged({}) })).toEqual(repaired)
   expect(planned(desired(), { databases, secrets: tagged({ protected: true }) })).toEqual(repaired)
