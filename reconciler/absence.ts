@@ -1,21 +1,11 @@
 /** The life of a tenant that has no file: retired, kept for its grace period, purged; or served on, where it may not go. */
 import type { Action, Change, ChangeKind, Stall } from "./action.ts"
 import type { ApprovalVerb, LedgerEntry } from "./ledger.ts"
-import {
-  believed,
-  broken,
-  type Facts,
-  forgotten,
-  isApproved,
-  missing,
-  record,
-  type Result,
-} from "./lifecycle.ts"
+import { broken, destroy, type Facts, isApproved, missing, record, type Result } from "./lifecycle.ts"
 import { isOurName, retiredDatabaseName } from "./tenant.ts"
 
 /** A tenant whose file is gone: retired first, purged after the grace period. */
-export function absent(known: Facts): Result {
-  const facts = { ...known, entry: believed(known) }
+export function absent(facts: Facts): Result {
   const { id, fleet, cell, secret, entry, located, now, gracePeriod } = facts
   const shelf = retiredDatabaseName(id)
   const name = entry?.name ?? located?.replace(/^products-/, "") ?? id
@@ -57,11 +47,9 @@ export function absent(known: Facts): Result {
     const action: Action = isServed ? record({ ...rebuilt, state }) : { kind: "reserve", entry: rebuilt }
     return { kind: "repair", tenant: id, name, actions: [action] }
   }
-  if (entry.state === "reserved" && !located) return change("purge", "purge", forgotten)
+  if (entry.state === "reserved" && !located) return change("purge", "purge", destroy(undefined))
   if (entry.state === "purging") {
-    const drop: Action[] = located ? [{ kind: "drop", database: located }] : []
-    const actions: Action[] = [{ kind: "drop-roles", database: located }, ...drop, { kind: "forget" }]
-    return { ...change("purge", "purge", actions), isApproved: true }
+    return { ...change("purge", "purge", destroy(located)), isApproved: true }
   }
   const { transition: _, approval, ...rest } = entry
   // A purge carries a person's approval or its own, so that nobody's slip of the hand looks like one.
@@ -73,7 +61,7 @@ export function absent(known: Facts): Result {
   })
   if (!located) {
     if (!isApproved(facts, "purge")) return missing(facts, name, "purge")
-    return change("purge", "purge", [purging, ...forgotten])
+    return change("purge", "purge", [purging, ...destroy(undefined)])
   }
   if (entry.state !== "retired") {
     // What was only reserved may not be marked yet.
@@ -83,11 +71,11 @@ export function absent(known: Facts): Result {
       record({ ...rest, state: "retired", retiredAt }),
       ...shelving,
     ])
-    const otherwise = entry.state === "reserved" ? undefined : staying(facts, entry, known.entry)
+    const otherwise = entry.state === "reserved" ? undefined : staying(facts, entry)
     return otherwise ? { ...retire, otherwise } : retire
   }
   if (shelving.length > 0) return change("retire", "retire", shelving)
-  if (secret!.enabled || !entry.retiredAt || entry !== known.entry) {
+  if (secret!.enabled || !entry.retiredAt || facts.isTampered) {
     const whole = { ...rest, retiredAt: entry.retiredAt ?? retiredAt }
     const secure: Action = { kind: "secure", database: shelf }
     const actions: Action[] = [record(whole), secure, { kind: "close", database: shelf }]
@@ -96,22 +84,16 @@ export function absent(known: Facts): Result {
   // Whoever edits the tag by hand starts the grace period anew.
   const since = Math.max(Date.parse(entry.retiredAt), secret!.changedAt)
   if (now - since < gracePeriod && !isApproved(facts, "purge")) return undefined
-  return change("purge", "purge", [
-    purging,
-    { kind: "drop-roles", database: shelf },
-    { kind: "drop", database: shelf },
-    { kind: "forget" },
-  ])
+  return change("purge", "purge", [purging, ...destroy(shelf)])
 }
 
 /**
  * What a tenant needs that has no file and may not be removed: to be served as before, and, since programs know the
- * newest schema, new migrations. `told`: the entry as the tags have it.
+ * newest schema, new migrations.
  */
 function staying(
-  { id, located, secret, version }: Facts,
+  { id, located, secret, version, isTampered }: Facts,
   entry: LedgerEntry,
-  told: LedgerEntry | undefined,
 ): Change | undefined {
   const { transition, ...rest } = entry
   const isActive = entry.state === "active"
@@ -124,7 +106,7 @@ function staying(
     name: entry.name,
     actions,
   })
-  if (transition !== undefined || secret!.enabled !== isActive || entry !== told) {
+  if (transition !== undefined || secret!.enabled !== isActive || isTampered) {
     const settle: Action[] = isActive
       ? [
           { kind: "credential", database: located!, slot: entry.slot, exclusive: true },

@@ -26,7 +26,10 @@ export type Facts = {
   gracePeriod: number
   now: number
   secret: ObservedSecret | undefined
+  /** What can be believed of the tags, see `believed`. */
   entry: LedgerEntry | undefined
+  /** Whether the tags say something else, and are to be put right. */
+  isTampered: boolean
   /** The name of the tenant's database now. */
   located: string | undefined
   /** A database that the ledger names as the tenant's, whose marker says otherwise. */
@@ -46,28 +49,30 @@ export const isApproved = ({ entry, now }: Facts, verb: ApprovalVerb): boolean =
 
 export const record = (entry: LedgerEntry): Action => ({ kind: "record", entry })
 
+/** What the tags say, and where the tenant's database is. */
+type Told = Pick<Facts, "id" | "secret" | "entry" | "located">
+
 /** Whether a purge that the ledger tells of was begun by us: each is recorded with its approval, and takes what is shelved. */
-const isOurPurge = ({ id, entry, located }: Facts): boolean =>
+const isOurPurge = ({ id, entry, located }: Told): boolean =>
   entry?.approval?.verb === "purge" && (located === undefined || located === retiredDatabaseName(id))
 
 /**
  * What can be believed of an entry. Tags are edited by hand: a reservation never had a schema, and a purge
  * carries its approval. Whoever says otherwise was served or retired before.
  */
-export function believed(facts: Facts): LedgerEntry | undefined {
-  const { entry } = facts
+export function believed(told: Told): LedgerEntry | undefined {
+  const { entry, secret } = told
   if (entry?.state === "reserved" && entry.schema !== "none") return { ...entry, state: "suspended" }
-  if (entry?.state === "purging" && !isOurPurge(facts)) {
+  if (entry?.state === "purging" && !isOurPurge(told)) {
     const { retiredAt } = entry
-    const before = facts.secret?.enabled ? "active" : "suspended"
+    const before = secret?.enabled ? "active" : "suspended"
     return retiredAt ? { ...entry, state: "retired" } : { ...entry, state: before, transition: undefined }
   }
   return entry
 }
 
 /** A tenant that has a file. */
-export function present(known: Facts, tenant: Tenant): Result {
-  const facts = { ...known, entry: believed(known) }
+export function present(facts: Facts, tenant: Tenant): Result {
   const { id, secret, entry, located, version, fleet, cell, now } = facts
   const wanted = databaseName(tenant.name)
   const change = (kind: ChangeKind, ...actions: (Action | undefined)[]): Change => ({
@@ -114,7 +119,8 @@ export function present(known: Facts, tenant: Tenant): Result {
         ]
 
   if (secret && !entry && !located) return broken(facts, tenant.name)
-  if (entry?.state === "purging" && !located) return { ...change("purge", ...forgotten), isApproved: true }
+  if (entry?.state === "purging" && !located)
+    return { ...change("purge", ...destroy(undefined)), isApproved: true }
   const isRecreated = entry && !located && entry.state !== "reserved" && isApproved(facts, "recreate")
   if ((!entry && !located) || entry?.state === "reserved" || isRecreated) {
     const isAnnounced = entry?.state === "reserved" && (located !== undefined || entry.database === wanted)
@@ -169,7 +175,7 @@ export function present(known: Facts, tenant: Tenant): Result {
     return { ...rename, otherwise: change("repair", credential, publish) }
   }
   if (!tenant.suspended && entry.state === "suspended") return change("resume", ...rows, ...settle(whole))
-  if (secret!.enabled !== (entry.state === "active") || entry !== known.entry)
+  if (secret!.enabled !== (entry.state === "active") || facts.isTampered)
     return change("repair", secure, ...rows, ...settle(whole))
   if (entry.transition === "rotating" || entry.transition === "draining") {
     const isPublished = entry.transition === "draining"
@@ -192,7 +198,12 @@ export function present(known: Facts, tenant: Tenant): Result {
   return isSame ? undefined : change("update", record(next))
 }
 
-export const forgotten: Action[] = [{ kind: "drop-roles", database: undefined }, { kind: "forget" }]
+/** Takes away all that a tenant has; `database`: where its data is, undefined where there is none. */
+export const destroy = (database: string | undefined): Action[] => [
+  { kind: "drop-roles", database },
+  ...(database ? [{ kind: "drop" as const, database }] : []),
+  { kind: "forget" },
+]
 
 export function missing({ id, entry, contradicted }: Facts, name: string, approve: ApprovalVerb): Stall {
   const said = `the ledger says that ${expectedDatabase(entry!)} holds this tenant's data, and `

@@ -2,7 +2,7 @@
 import { absent } from "./absence.ts"
 import type { Action, Change, Stall } from "./action.ts"
 import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
-import { expectedDatabase, type Facts, present } from "./lifecycle.ts"
+import { believed, expectedDatabase, type Facts, present } from "./lifecycle.ts"
 import {
   isOurName,
   type Marker,
@@ -63,7 +63,9 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     if (others.length > 0) return ambiguous(id, tenant?.name ?? id, [first!, ...others])
     if (secret && secret.owner !== fleet) return taken(id, tenant?.name ?? id, secret)
     const contradicted = candidate && !isOurs ? candidate.name : undefined
-    const facts: Facts = { ...desired, id, secret, entry, located, contradicted, now }
+    const truth = believed({ id, secret, entry, located })
+    const isTampered = truth !== entry
+    const facts: Facts = { ...desired, id, secret, entry: truth, isTampered, located, contradicted, now }
     return tenant ? present(facts, tenant) : absent(facts)
   })
   return {
