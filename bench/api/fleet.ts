@@ -18,6 +18,7 @@ import {
   secretName,
   TenantId,
 } from "../../reconciler/tenant.ts"
+import { MIGRATIONS } from "../sql.ts"
 
 export type BenchTenant = { id: TenantId; database: string; login: string; password: string }
 export type Fleet = {
@@ -34,7 +35,6 @@ export type Fleet = {
 /** Rows of every tenant's products. */
 export const PRODUCTS = 200
 const FLEET = "bench"
-const MIGRATIONS = path.resolve(import.meta.dirname, "../../migrations")
 const TEMPLATE = "bench-template"
 const RESERVED = 3
 const AT_ONCE = 8

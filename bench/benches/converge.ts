@@ -6,7 +6,8 @@ import type { Bench } from "../bench.ts"
 import { startChild } from "../child.ts"
 import { dropAll, makeByHand } from "../converge/by-hand.ts"
 import { startSystems } from "../converge/systems.ts"
-import { MIGRATIONS } from "../noop/fleet.ts"
+import { writeSettings } from "../noop/fleet.ts"
+import { MIGRATIONS } from "../sql.ts"
 
 const AT_ONCE = 8
 const RATE = "tenants a second"
@@ -59,8 +60,7 @@ export const bench: Bench = {
 /** A fleet of new tenants below `folder`. Returns the folder. */
 async function writeFiles(folder: string, fleet: string, count: number): Promise<string> {
   await mkdir(path.join(folder, "tenants"), { recursive: true })
-  const policy = "deletion: retire\ngracePeriodDays: 30\nmaxRemovals: 5\nmaxRemovalShare: 0.5\n"
-  await writeFile(path.join(folder, "fleet.yaml"), `fleet: ${fleet}\n${policy}`)
+  await writeSettings(folder, fleet)
   for (let n = 0; n < count; n++)
     await writeFile(path.join(folder, "tenants", `${n}.yaml`), `id: ${randomUUID()}\nname: ${fleet}-${n}\n`)
   return folder

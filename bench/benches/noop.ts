@@ -4,7 +4,8 @@ import { once } from "node:events"
 import path from "node:path"
 import type { Bench, Contestant, Figures } from "../bench.ts"
 import { type Child, startChild } from "../child.ts"
-import { MIGRATIONS, PROJECT, writeFleet } from "../noop/fleet.ts"
+import { PROJECT, writeFleet } from "../noop/fleet.ts"
+import { MIGRATIONS } from "../sql.ts"
 
 const program = (name: string) => path.join(import.meta.dirname, "../noop", name)
 

@@ -2,7 +2,7 @@
 import { Client } from "pg"
 import { readMigrations } from "../../reconciler/migrations.ts"
 import { withDatabase } from "../../reconciler/providers/postgres.ts"
-import { MIGRATIONS } from "../noop/fleet.ts"
+import { ask, inOneTransaction, MIGRATIONS } from "../sql.ts"
 
 /** Makes the databases `atOnce` at a time. Returns milliseconds. */
 export async function makeByHand(
@@ -11,7 +11,7 @@ export async function makeByHand(
   atOnce: number,
 ): Promise<number> {
   const { steps } = await readMigrations(MIGRATIONS)
-  const script = ["begin", ...steps.map(({ up }) => `${up.sql}\n`), "commit"].join(";\n")
+  const script = inOneTransaction(...steps.map(({ up }) => up.sql))
   const left = names.values()
   const started = performance.now()
   await Promise.all(
@@ -20,10 +20,7 @@ export async function makeByHand(
       await admin.connect()
       for (const name of left) {
         await admin.query(`create database "${name}"`)
-        const inside = new Client({ connectionString: withDatabase(superuserUri, name) })
-        await inside.connect()
-        await inside.query(script)
-        await inside.end()
+        await ask(withDatabase(superuserUri, name), script)
       }
       await admin.end()
     }),

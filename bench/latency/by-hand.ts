@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { DefaultAzureCredential } from "@azure/identity"
 import { SecretClient } from "@azure/keyvault-secrets"
 import { createApiClient, OperationStatus } from "@neondatabase/api-client"
-import { Client, escapeIdentifier as quote } from "pg"
+import { escapeIdentifier as quote } from "pg"
 import { toTags } from "../../reconciler/ledger.ts"
 import { readMigrations } from "../../reconciler/migrations.ts"
 import { withDatabase, withLogin } from "../../reconciler/providers/postgres.ts"
@@ -19,7 +19,7 @@ import {
   secretName,
   type TenantId,
 } from "../../reconciler/tenant.ts"
-import { MIGRATIONS } from "../noop/fleet.ts"
+import { ask, inOneTransaction, MIGRATIONS } from "../sql.ts"
 
 const env = process.env as Record<string, string>
 const [project, branch, owner] = [
@@ -78,9 +78,7 @@ async function make(id: TenantId, name: string): Promise<Record<string, number>>
        alter default privileges grant select, insert, update, delete on tables to ${quote(group)}`,
     ),
   )
-  await timed("migrate", () =>
-    ask(uri, ["begin", ...steps.map(({ up }) => `${up.sql}\n`), "commit"].join(";\n")),
-  )
+  await timed("migrate", () => ask(uri, inOneTransaction(...steps.map(({ up }) => up.sql))))
   const tenantUri = withLogin(withDatabase(uri, database), login, password)
   await timed("secret", () => {
     const entry = {
@@ -97,13 +95,6 @@ async function make(id: TenantId, name: string): Promise<Record<string, number>>
   })
   await timed("first query", () => ask(tenantUri, "select * from products order by id limit 20"))
   return parts
-}
-
-async function ask(connectionString: string, sql: string): Promise<void> {
-  const client = new Client({ connectionString })
-  await client.connect()
-  await client.query(sql)
-  await client.end()
 }
 
 process.on(

@@ -5,8 +5,8 @@ import path from "node:path"
 import { toTags } from "../../reconciler/ledger.ts"
 import { readMigrations } from "../../reconciler/migrations.ts"
 import { databaseName, secretName, TenantId } from "../../reconciler/tenant.ts"
+import { MIGRATIONS } from "../sql.ts"
 
-export const MIGRATIONS = path.resolve(import.meta.dirname, "../../migrations")
 const PER_FOLDER = 100
 const FLEET = "bench"
 export const PROJECT = "bench-project"
@@ -38,6 +38,11 @@ export async function writeFleet(folder: string, count: number): Promise<void> {
     return { database, secret: secretName(id), tags: toTags(entry) }
   })
   await writeFile(path.join(folder, "listed.json"), JSON.stringify(listed))
+  await writeSettings(folder, FLEET)
+}
+
+/** The fleet.yaml of `folder`, with the usual policy. */
+export async function writeSettings(folder: string, fleet: string): Promise<void> {
   const policy = "deletion: retire\ngracePeriodDays: 30\nmaxRemovals: 5\nmaxRemovalShare: 0.5\n"
-  await writeFile(path.join(folder, "fleet.yaml"), `fleet: ${FLEET}\n${policy}`)
+  await writeFile(path.join(folder, "fleet.yaml"), `fleet: ${fleet}\n${policy}`)
 }
