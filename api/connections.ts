@@ -1,10 +1,12 @@
 /** Connections to one tenant's database: each is checked to be that tenant's before anything else runs on it. */
+import type { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client, type QueryConfig, type QueryResult, type QueryResultRow, types } from "pg"
 import { parseMarker, type TenantId } from "../reconciler/tenant.ts"
 import { cancelQuery } from "./cancel.ts"
 import type { Departure } from "./departure.ts"
-import { codeOf, isReadTimeout } from "./failures.ts"
+import { codeOf } from "./failures.ts"
+import { holdWrites } from "./flush.ts"
 import { createInFlight, type Flight, HeldUp } from "./in-flight.ts"
 
 export type ActiveCredential = { state: "active"; uri: string; fleet: string }
@@ -92,8 +94,6 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
   const client = new Client({
     connectionString: uri,
     connectionTimeoutMillis: settings.connectTimeout,
-    // The server's own limit answers first; this one is for a server that does not answer at all.
-    query_timeout: settings.statementTimeout + 1000,
     keepAlive: true,
     // A statement is sent while those before it are still under way.
     pipeline: true,
@@ -101,9 +101,9 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
     types: { getTypeParser },
   })
   const end = Promise.withResolvers<void>()
-  const inFlight = createInFlight(STALL)
+  // The server's own limit answers first; this one is for a server that does not answer at all.
+  const inFlight = createInFlight(STALL, settings.statementTimeout + 1000)
   let isBroken = false
-  let isStuck = false
   // Without this listener a session that the server ends would end the process.
   client.on("error", () => (isBroken = true))
   client.on("end", () => {
@@ -123,6 +123,7 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
   }
 
   async function close(): Promise<void> {
+    const isStuck = inFlight.isStuck()
     if (isStuck) await cancelQuery(client)
     else void client.end().catch(() => {})
     const isGone =
@@ -143,11 +144,10 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
         const flight = inFlight.add(reject)
         const leave = () => stop(flight)
         signal?.addEventListener("abort", leave)
+        holdWrites(socketOf(client))
         client.query<Row>(statement as QueryConfig, (error: Error | null, result) => {
           inFlight.end(flight)
           signal?.removeEventListener("abort", leave)
-          // Our own limit gave up the wait, and the server may still be at work.
-          if (isReadTimeout(error)) isStuck = true
           if (error) reject(error)
           else resolve(result)
         })
@@ -161,7 +161,7 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
 }
 
 const socketOf = (client: Client) =>
-  (client as unknown as { connection: { stream: { destroy: () => void } } }).connection.stream
+  (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 function assertMarker(comment: string | null, tenant: TenantId, fleet: string): void {
   const marker = parseMarker(comment)

@@ -1,5 +1,6 @@
 /** Telling failures apart by what Postgres and the driver say of them. */
 import type { Departure } from "./departure.ts"
+import { Unanswered } from "./in-flight.ts"
 
 /** Postgres's SQLSTATE, or the system's error code such as ECONNRESET. */
 export function codeOf(error: unknown): string | undefined {
@@ -8,15 +9,9 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 const QUERY_CANCELED = "57014"
-/** What pg 8.23 says when its query_timeout ends a wait; it gives that error no code. */
-const READ_TIMEOUT = "Query read timeout"
-
-/** Whether we gave up waiting for a server that did not answer. */
-export const isReadTimeout = (error: unknown): boolean =>
-  error instanceof Error && error.message === READ_TIMEOUT
-
 /** Whether a statement took too long, by the server's clock or by ours. */
-export const isTimeout = (error: unknown): boolean => codeOf(error) === QUERY_CANCELED || isReadTimeout(error)
+export const isTimeout = (error: unknown): boolean =>
+  codeOf(error) === QUERY_CANCELED || error instanceof Unanswered
 
 /** Whether a table or a column that this API counts on is not there: the tenant's migrations are still to come. */
 export const isSchemaBehind = (error: unknown): boolean => ["42P01", "42703"].includes(codeOf(error) ?? "")

@@ -5,10 +5,15 @@ export class HeldUp extends Error {
   override readonly name = "HeldUp"
 }
 
+/** The server has not answered in time, not even to say that the statement took too long. */
+export class Unanswered extends Error {
+  override readonly name = "Unanswered"
+}
+
 export type Flight = {
   /** When the server began with it, by performance.now(), as far as can be told from here. */
   since: number
-  giveUp: (error: HeldUp) => void
+  giveUp: (error: HeldUp | Unanswered) => void
 }
 
 export type InFlight = {
@@ -20,29 +25,41 @@ export type InFlight = {
   size: () => number
   /** Whether the server is with one statement for longer than others should wait behind it. */
   isStalled: () => boolean
+  /** Whether a statement went without an answer for longer than the limit. */
+  isStuck: () => boolean
   /** How long a statement takes: a moving average, in milliseconds. */
   pace: () => number
 }
 
-/** Who is behind a statement that takes longer than `patience` milliseconds is told to give up. */
-export function createInFlight(patience: number): InFlight {
+/**
+ * Who is behind a statement that takes longer than `patience` is told to give up, and who is at a statement that takes
+ * longer than `limit` too; both in milliseconds. One timer for all: one for each statement makes V8 keep what every
+ * request held past its young collections.
+ */
+export function createInFlight(patience: number, limit: number): InFlight {
   // In their order. No Set: what it once held is kept alive by the tables that it has outgrown.
   const flights: Flight[] = []
   let pace = 0
   let isWatched = false
+  let isStuck = false
 
   const head = () => flights[0]
-  const isStalled = () => flights.length > 0 && performance.now() - head()!.since > patience
+  const isHeadOlderThan = (time: number) => flights.length > 0 && performance.now() - head()!.since > time
+  const isStalled = () => isHeadOlderThan(patience)
 
   function watch(): void {
-    if (isWatched || flights.length < 2) return
+    if (isWatched || flights.length === 0) return
     isWatched = true
     // Answers that came while this process was busy are read before anybody is judged.
-    setTimeout(() => setImmediate(look), patience).unref()
+    setTimeout(() => setImmediate(look), Math.min(patience, limit)).unref()
   }
 
   function look(): void {
     isWatched = false
+    if (isHeadOlderThan(limit)) {
+      isStuck = true
+      head()!.giveUp(new Unanswered(`the server has not answered within ${limit} ms`))
+    }
     if (isStalled()) {
       for (const flight of flights.slice(1)) flight.giveUp(new HeldUp("another statement takes too long"))
     }
@@ -67,6 +84,7 @@ export function createInFlight(patience: number): InFlight {
     head,
     size: () => flights.length,
     isStalled,
+    isStuck: () => isStuck,
     pace: () => pace,
   }
 }
