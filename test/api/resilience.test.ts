@@ -211,6 +211,23 @@ test("a statement over its time is 503, its connection is destroyed, and the nex
   expect(await world.sql(tenant.database, "select name from products")).toEqual([{ name: "quick" }])
 })
 
+test("a session that does not answer at all is given up, and the next request has another one", async () => {
+  const tenant = await world.addTenant("Silent")
+  const api = await serve({ pools: { statementTimeout: 200, maxConnections: 1 } })
+  expect((await api.call(tenant, "GET", "/products")).status).toBe(200)
+  const [silent] = await backends(tenant)
+  process.kill(silent!, "SIGSTOP")
+  try {
+    expect(await api.call(tenant, "GET", "/products")).toMatchObject({
+      status: 503,
+      body: { type: "/problems/database-timeout" },
+    })
+    expect((await api.call(tenant, "GET", "/products")).status).toBe(200)
+  } finally {
+    process.kill(silent!, "SIGCONT")
+  }
+})
+
 const backends = async (tenant: TestTenant) =>
   (
     await world.admin.query<{ pid: number }>(
