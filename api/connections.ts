@@ -123,6 +123,7 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
   }
 
   async function close(): Promise<void> {
+    inFlight.unwatch()
     const isStuck = inFlight.isStuck()
     if (isStuck) await cancelQuery(client)
     else void client.end().catch(() => {})

@@ -29,33 +29,38 @@ export type InFlight = {
   isStuck: () => boolean
   /** How long a statement takes: a moving average, in milliseconds. */
   pace: () => number
+  /** Nobody waits for an answer any more. */
+  unwatch: () => void
 }
+
+/** How often all that is under way is looked at, in milliseconds. */
+const INTERVAL = 100
+
+const looks = new Set<() => void>()
+let timer: NodeJS.Timeout | undefined
+
+/** Answers that came while this process was busy are read before anybody is judged. */
+const lookAtAll = () =>
+  void setImmediate(() => {
+    for (const look of looks) look()
+  })
 
 /**
  * Who is behind a statement that takes longer than `patience` is told to give up, and who is at a statement that takes
- * longer than `limit` too; both in milliseconds. One timer for all: one for each statement makes V8 keep what every
- * request held past its young collections.
+ * longer than `limit` too; both in milliseconds. One timer for all connections: one for each statement, as pg's
+ * query_timeout makes it, has V8 keep what every request held past its young collections.
  */
 export function createInFlight(patience: number, limit: number): InFlight {
   // In their order. No Set: what it once held is kept alive by the tables that it has outgrown.
   const flights: Flight[] = []
   let pace = 0
-  let isWatched = false
   let isStuck = false
 
   const head = () => flights[0]
   const isHeadOlderThan = (time: number) => flights.length > 0 && performance.now() - head()!.since > time
   const isStalled = () => isHeadOlderThan(patience)
 
-  function watch(): void {
-    if (isWatched || flights.length === 0) return
-    isWatched = true
-    // Answers that came while this process was busy are read before anybody is judged.
-    setTimeout(() => setImmediate(look), Math.min(patience, limit)).unref()
-  }
-
   function look(): void {
-    isWatched = false
     if (isHeadOlderThan(limit)) {
       isStuck = true
       head()!.giveUp(new Unanswered(`the server has not answered within ${limit} ms`))
@@ -63,14 +68,15 @@ export function createInFlight(patience: number, limit: number): InFlight {
     if (isStalled()) {
       for (const flight of flights.slice(1)) flight.giveUp(new HeldUp("another statement takes too long"))
     }
-    watch()
   }
+
+  looks.add(look)
+  timer ??= setInterval(lookAtAll, INTERVAL).unref()
 
   return {
     add(giveUp) {
       const flight = { since: performance.now(), giveUp }
       flights.push(flight)
-      watch()
       return flight
     },
     end(flight) {
@@ -86,5 +92,11 @@ export function createInFlight(patience: number, limit: number): InFlight {
     isStalled,
     isStuck: () => isStuck,
     pace: () => pace,
+    unwatch() {
+      looks.delete(look)
+      if (looks.size > 0) return
+      clearInterval(timer)
+      timer = undefined
+    },
   }
 }
