@@ -45,7 +45,8 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     ({ marker }) => marker!.tenant,
   )
   const tenants = new Map(desired.tenants.map((tenant) => [tenant.id, tenant]))
-  const ids = new Set([...tenants.keys(), ...entries.map(({ id }) => id), ...marked.keys()])
+  // The vault lists its secrets in order, which leaves little to sort.
+  const ids = new Set([...entries.map(({ id }) => id), ...tenants.keys(), ...marked.keys()])
   const managed = new Set([...marked.values()].flat().map(({ name }) => name))
 
   const results = [...ids].toSorted().map((id) => {
@@ -89,8 +90,11 @@ function expected(
   entry: LedgerEntry,
   databases: ReadonlyMap<string, ObservedDatabase>,
 ): ObservedDatabase | undefined {
-  const names = [expectedDatabase(entry), entry.database, transitDatabaseName(entry.id)]
-  return names.map((name) => databases.get(name)).find((database) => database !== undefined)
+  return (
+    databases.get(expectedDatabase(entry)) ??
+    databases.get(entry.database) ??
+    databases.get(transitDatabaseName(entry.id))
+  )
 }
 
 /** Between its creation and its marking a database has no marker; only a reservation explains that. */

@@ -99,6 +99,7 @@ function withFreeNames(
   changes: readonly Change[],
   databases: Observed["databases"],
 ): Pick<Diff, "changes" | "stalls"> {
+  if (changes.length === 0) return { changes, stalls: [] }
   const taken = new Map<string, string>()
   for (const { name, marker } of databases) {
     taken.set(name, name)

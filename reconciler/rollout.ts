@@ -50,6 +50,7 @@ export function rollOut(
   policy: RolloutPolicy,
 ): Rollout {
   const { version, entries, now } = world
+  if (changes.length === 0) return { go: [], waiting: [], retryAt: undefined }
   const schemas = new Map(entries.map(({ id, schema }) => [id, schema]))
   const failureOf = ({ tenant }: Change) => {
     const failure = world.failures.get(tenant)

@@ -13,7 +13,7 @@ const MAX_FILES = 100_000
 const TRIES = 10
 const PAUSE = 100
 /** Files looked at in one go. Asking without waiting is some five times as fast, and must not hold up the rest for long. */
-const SLICE = 500
+const SLICE = 50
 
 /**
  * Hands `read` every .yaml and .yml file below `directory`, but for hidden files and folders, in order, and returns

@@ -1,22 +1,13 @@
 /** Azure Key Vault: the tenants' secrets, whose tags are the fleet's ledger. */
 import type { SecretClient, SecretProperties } from "@azure/keyvault-secrets"
 import { TerminalError } from "../errors.ts"
-import { fromTags, type LedgerEntry, type ObservedSecret, ownerOf, toTags } from "../ledger.ts"
+import { fromTags, type LedgerEntry, type ObservedSecret, toTags } from "../ledger.ts"
 import { secretName, type TenantId } from "../tenant.ts"
 import { createTokenBucket, type Permit } from "./pacing.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
 import { innerCode, isAbsent } from "./vault-errors.ts"
+import { createReading, toSecret } from "./vault-reading.ts"
 import { rememberWrites, type Writes, WRITTEN_AT } from "./vault-writes.ts"
-
-const toSecret = ({ name, enabled, tags, createdOn, updatedOn }: SecretProperties): ObservedSecret => ({
-  name,
-  enabled: enabled ?? true,
-  owner: ownerOf(tags),
-  entry: fromTags(name, tags),
-  isProtected: tags?.["protected"] === "true",
-  changedAt: updatedOn?.getTime() ?? 0,
-  issuedAt: createdOn?.getTime(),
-})
 
 export type Vault = ReturnType<typeof openVault>
 
@@ -31,15 +22,19 @@ export function openVault(
   const client = createVaultClient(url)
   const take = createTokenBucket(writesPerSecond, "vault writes")
   const writes = rememberWrites()
+  const reading = createReading()
   return {
     /** All secrets, complete and with our own writes, or it throws; no value is read. One call per 25 secrets. */
     async list(): Promise<ObservedSecret[]> {
       return guarded("list the secrets", async (abortSignal) => {
-        const secrets: SecretProperties[] = []
+        const secrets: ObservedSecret[] = []
         const pages = client.listPropertiesOfSecrets({ abortSignal }).byPage({ maxPageSize: 25 })
-        for await (const page of pages) secrets.push(...page)
-        writes.assertShown(secrets)
-        return secrets.map(toSecret)
+        for await (const page of ahead(pages)) {
+          writes.assertShown(page)
+          for (const properties of page) secrets.push(reading.of(properties))
+        }
+        reading.rest()
+        return secrets
       })
     },
 
@@ -112,6 +107,18 @@ async function set(
   }
   await guarded(`write the secret ${name}`, write, permit.signal)
   writes.note(name, tags[WRITTEN_AT])
+}
+
+/** The same items; the next one is on its way while one is looked at. */
+async function* ahead<T>(items: AsyncIterator<T>): AsyncGenerator<T> {
+  for (let coming = items.next(); ;) {
+    const { done, value } = await coming
+    if (done) return
+    coming = items.next()
+    // Whoever stops early does not hear of what goes wrong later.
+    coming.catch(() => {})
+    yield value
+  }
 }
 
 /** What the API needs to know of a tenant. `uri` is postgres://login:password@host:port/database. */
