@@ -11,8 +11,15 @@ import { createInFlight, type Flight, HeldUp } from "./in-flight.ts"
 
 export type ActiveCredential = { state: "active"; uri: string; fleet: string }
 
-/** All in milliseconds. */
-export type ConnectionSettings = { connectTimeout: number; statementTimeout: number }
+/** Throws MarkerMismatch unless `comment`, the database's own, marks it as `tenant`'s of `fleet`. */
+export type CheckMarker = (comment: string | null, tenant: TenantId, fleet: string) => void
+
+/** Times are in milliseconds. */
+export type ConnectionSettings = {
+  connectTimeout: number
+  statementTimeout: number
+  checkMarker: CheckMarker
+}
 
 export type Connection = {
   uri: string
@@ -82,7 +89,7 @@ export async function openConnection(
       text: INTRODUCE,
       values: [String(settings.statementTimeout)],
     })
-    assertMarker(rows[0]?.marker ?? null, tenant, credential.fleet)
+    settings.checkMarker(rows[0]?.marker ?? null, tenant, credential.fleet)
     connection.openedAt = performance.now()
     return connection
   } catch (error) {
@@ -164,7 +171,8 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
 const socketOf = (client: Client) =>
   (client as unknown as { connection: { stream: Socket } }).connection.stream
 
-function assertMarker(comment: string | null, tenant: TenantId, fleet: string): void {
+/** The check that the product makes. */
+export const assertMarker: CheckMarker = (comment, tenant, fleet) => {
   const marker = parseMarker(comment)
   if (marker?.tenant === tenant && marker.fleet === fleet) return
   throw new MarkerMismatch(

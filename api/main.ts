@@ -12,6 +12,7 @@ import { startTracing } from "../reconciler/tracing.ts"
 import { createApp } from "./app.ts"
 import { type Authenticate, believeEverybody } from "./caller.ts"
 import { type Config, readConfig } from "./config.ts"
+import { assertMarker } from "./connections.ts"
 import { cacheCredentials } from "./credentials.ts"
 import { openDatabases } from "./databases.ts"
 import { createDirectory } from "./directory.ts"
@@ -82,6 +83,7 @@ async function serve(config: Config): Promise<void> {
         wait: config.POOL_WAIT_MS,
         connectTimeout: config.CONNECT_TIMEOUT_MS,
         statementTimeout: config.STATEMENT_TIMEOUT_MS,
+        checkMarker: assertMarker,
         idleTimeout: config.POOL_IDLE_MS,
       },
       log,

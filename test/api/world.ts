@@ -9,6 +9,7 @@ import path from "node:path"
 import { Client } from "pg"
 import { createApp } from "../../api/app.ts"
 import { type Authenticate, believeEverybody } from "../../api/caller.ts"
+import { assertMarker } from "../../api/connections.ts"
 import { cacheCredentials } from "../../api/credentials.ts"
 import { openDatabases } from "../../api/databases.ts"
 import { createDirectory, type DirectoryOptions, type NamedTenant } from "../../api/directory.ts"
@@ -32,10 +33,13 @@ export type World = Awaited<ReturnType<typeof startWorld>>
 
 export const newTenantId = (): TenantId => TenantId.parse(randomUUID())
 
+/** Nothing here outlives its test, and what a password costs to guess does not matter. */
+const SETTINGS = { fsync: "off", full_page_writes: "off", scram_iterations: "1" }
+
 /** Starts the server; call `close` at the end. */
 export async function startWorld() {
   const directory = await mkdtemp(path.join(tmpdir(), "tenantry-api-"))
-  const start = () => startPostgres({ directory, settings: { fsync: "off", full_page_writes: "off" } })
+  const start = () => startPostgres({ directory, settings: SETTINGS })
   let postgres = await start()
   let admin = await adminOf(postgres.superuserUri)
   const vault: FakeVault = new Map()
@@ -159,10 +163,15 @@ export type Api = Awaited<ReturnType<typeof serve>>
 export type Answer = { status: number; headers: Headers; body: any } // oxlint-disable-line typescript/no-explicit-any -- tests look into JSON of every shape
 
 const now = () => performance.now()
+/** Of the log, kept for tests to look at. */
+const MOST_LINES = 10_000
 
 async function serve(vault: FakeVault, options: ServeOptions) {
   const logged: string[] = []
-  const log = createLogger("api", (line) => logged.push(line))
+  const log = createLogger("api", (line) => {
+    if (logged.length === MOST_LINES) logged.shift()
+    logged.push(line)
+  })
   let vaultReads = 0
   const readFake: CredentialReader = (id) => {
     const said = vault.get(id)
@@ -194,6 +203,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
       wait: 10_000,
       connectTimeout: 5000,
       statementTimeout: 10_000,
+      checkMarker: assertMarker,
       idleTimeout: 30_000,
       ...options.pools,
     },

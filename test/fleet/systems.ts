@@ -44,7 +44,8 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
   await chmod(folder, 0o711)
   const postgresFolder = path.join(folder, "postgres")
   const vaultFolder = path.join(folder, "vault")
-  const postgres = await startPostgres({ directory: postgresFolder, settings: FAST })
+  const start = () => startPostgres({ directory: postgresFolder, settings: FAST })
+  let postgres = await start()
   const vault = await startVault({
     directory: vaultFolder,
     irregularPages: 0,
@@ -91,6 +92,11 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
         .flatMap((line) => readVersions(line)),
     /** What nobody may see printed, but for the tenants' passwords. */
     keys: [NEON_API_KEY, neon.ownerPassword, vault.identity.header],
+    /** Stops Postgres, ending every session, and starts it again on the same port. */
+    restartPostgres: async () => {
+      await postgres.stop()
+      postgres = await start()
+    },
     stop: async () => {
       await neon.close()
       await vault.close()

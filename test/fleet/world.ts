@@ -72,7 +72,7 @@ export async function startFleet({ steps, ...options }: SystemsOptions & { steps
     strangers,
     /** Rows that were planted, by the tenant's id: what nobody may lose. */
     planted,
-    /** Everything that any reconciler has printed. */
+    /** Everything that any program has printed. */
     printed: () => printed,
 
     /** Writes the tenant's file, new or over the old one. */
@@ -86,20 +86,20 @@ export async function startFleet({ steps, ...options }: SystemsOptions & { steps
     addMigration: (file: string, text: string) => writeFile(path.join(migrationsDir, file), text),
 
     environment,
-    /** Starts the reconciler's command line as a process, such as `run`; what it prints is kept. */
-    start: (words: readonly string[], variables: Record<string, string> = {}): Command => {
-      const command = startCommand(
-        [process.execPath, path.join(REPOSITORY, "reconciler/main.ts"), ...words],
-        {
-          cwd: systems.folder,
-          env: { ...environment(), ...variables },
-          print: (text) => (printed += text),
-        },
-      )
+    /** Starts one of the repository's programs as a process that ends with the world; what it prints is kept. */
+    startProgram: (entry: string, words: readonly string[], variables: Record<string, string>): Command => {
+      const command = startCommand([process.execPath, path.join(REPOSITORY, entry), ...words], {
+        cwd: systems.folder,
+        env: variables,
+        print: (text) => (printed += text),
+      })
       running.add(command)
       void command.ended.then(() => running.delete(command))
       return command
     },
+    /** Starts the reconciler's command line, such as `run`. */
+    start: (words: readonly string[], variables: Record<string, string> = {}): Command =>
+      world.startProgram("reconciler/main.ts", words, { ...environment(), ...variables }),
     /** The same until it has ended: `apply` is one pass. */
     run: (words: readonly string[], variables: Record<string, string> = {}): Promise<Ended> =>
       world.start(words, variables).ended,
