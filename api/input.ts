@@ -2,10 +2,13 @@
 import { isUtf8 } from "node:buffer"
 import express, { type Request, type Response } from "express"
 import { z } from "zod"
+import { KeyRepeated, parseJson } from "./json.ts"
 import { Problem, type ProblemKey } from "./problems.ts"
 
 /** Bytes. */
 export const MAX_BODY = 100_000
+/** Characters of a sender's key that an answer quotes. */
+const MAX_SHOWN = 100
 
 const readRaw = express.raw({ limit: MAX_BODY, inflate: false, type: isJson })
 
@@ -34,13 +37,20 @@ export async function readBody<T>(request: Request, response: Response, schema: 
       : new Problem("body-malformed", "the body is missing")
   }
   if (!isUtf8(body)) throw new Problem("body-malformed", "the body is not valid UTF-8")
-  let value: unknown
+  return check(parse(body.toString("utf8")), schema, "body")
+}
+
+function parse(body: string): unknown {
   try {
-    value = JSON.parse(body.toString("utf8"))
-  } catch {
-    throw new Problem("body-malformed", "the body is not valid JSON")
+    return parseJson(body)
+  } catch (error) {
+    throw new Problem(
+      "body-malformed",
+      error instanceof KeyRepeated
+        ? `the body says ${error.key.slice(0, MAX_SHOWN)} twice in one object`
+        : "the body is not valid JSON",
+    )
   }
-  return check(value, schema, "body")
 }
 
 /** The query string as `schema` says. */
@@ -64,7 +74,7 @@ function check<T>(value: unknown, schema: z.ZodType<T>, where: "body" | "query")
     return issue.code === "unrecognized_keys"
       ? issue.keys.map((key) => ({
           in: where,
-          field: [path, key].filter(Boolean).join("."),
+          field: [path, key].filter(Boolean).join(".").slice(0, MAX_SHOWN),
           message: "is not known",
         }))
       : [{ in: where, field: path, message: issue.message }]

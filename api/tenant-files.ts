@@ -26,11 +26,18 @@ export async function readTenantFiles(folder: string): Promise<TenantFile[]> {
   return found.filter((one) => one !== undefined)
 }
 
-/** Adds a file for `tenant`, under its name, or its name and id where that file is there already. */
+/** Bytes. File systems take 255, and a name may fold to eleven times its length. */
+const LONGEST_FILE_NAME = 200
+
+/**
+ * Adds a file for `tenant`, under its name, or its name and id where that file is there already, or its id where the name
+ * is too long for a file.
+ */
 export async function addTenantFile(folder: string, tenant: Tenant): Promise<void> {
   const draft = await writeDraft(folder, stringify(tenant))
   try {
-    const name = nameKey(tenant.name)
+    const key = nameKey(tenant.name)
+    const name = Buffer.byteLength(key) > LONGEST_FILE_NAME ? tenant.id : key
     await link(draft, path.join(folder, `${name}.yaml`)).catch((error: unknown) => {
       if (codeOf(error) !== "EEXIST") throw error
       return link(draft, path.join(folder, `${name}-${tenant.id}.yaml`))

@@ -135,6 +135,21 @@ test("a file that has the name of another tenant is not written over", async () 
   expect((await declared()).map(({ name }) => name).sort()).toEqual(["Acme", "Renamed-Long-Ago"])
 })
 
+test.each(["\uFDFA".repeat(18), "\u2488\u2488", "null", "1e3", "true", "0x10"])(
+  "the name %j is what its file says, however it looks to a file system or to YAML",
+  async (name) => {
+    expect(await send("POST", "/tenants?wait=0", { name })).toMatchObject({ status: 202 })
+    expect(await declared()).toMatchObject([{ name }])
+    expect(
+      await send("PATCH", `/tenants/${encodeURIComponent(name)}?wait=0`, { newName: "no" }),
+    ).toMatchObject({
+      status: 202,
+    })
+    expect(await send("PATCH", "/tenants/no?wait=0", { newName: name })).toMatchObject({ status: 202 })
+    expect(await declared()).toMatchObject([{ name }])
+  },
+)
+
 test.each([
   "../../etc/cron.d/x",
   "..",
