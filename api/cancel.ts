@@ -28,7 +28,8 @@ export async function cancelQuery(client: Client): Promise<void> {
   plain.on("error", () => {}) // `close` follows
   try {
     const socket = ssl ? await secure(plain, client.host, ssl) : plain
-    socket.end(words(CANCEL_REQUEST, processID, secretKey))
+    // The server ends the connection when it is done: PgBouncer forgets the request of one who hangs up before.
+    socket.write(words(CANCEL_REQUEST, processID, secretKey))
     socket.resume()
     if (!socket.closed) await once(socket, "close")
   } catch {

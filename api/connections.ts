@@ -52,7 +52,8 @@ export class MarkerMismatch extends Error {
 
 /**
  * Sets the session's limits and reads the marker, in one round trip. The limits are no start-up parameters because
- * PgBouncer, which Neon's pooled hosts are, refuses those.
+ * PgBouncer, which Neon's pooled hosts are, refuses those. There they hold for one of the sessions that it lends, so
+ * nothing may depend on them: our own limit, a second later, cancels what takes too long.
  */
 const INTRODUCE = `
   select set_config('statement_timeout', $1, false),
