@@ -1,6 +1,5 @@
 /** The API's entry point: reads the environment, serves until SIGTERM or SIGINT, then ends in order. */
 import { once } from "node:events"
-import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { createLogger, keepSecret } from "../reconciler/log.ts"
@@ -22,6 +21,7 @@ import { watchReadiness } from "./health.ts"
 import { measureCredentials, measurePools } from "./metrics.ts"
 import { createPools } from "./pools.ts"
 import { limitRate } from "./rate.ts"
+import { createApiServer } from "./server.ts"
 import { openTemplate } from "./template.ts"
 import { believeTokens } from "./tokens.ts"
 
@@ -113,12 +113,7 @@ async function serve(config: Config): Promise<void> {
     log,
   })
 
-  const server = createServer(
-    // Longer than proxies keep theirs, so that none sends a request on a connection that is just being closed.
-    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 300_000 },
-    app,
-  )
-  server.maxConnections = 10_000
+  const server = createApiServer(app)
   server.listen(config.PORT, config.HOST)
   await once(server, "listening").catch((error: unknown) => {
     log.fatal({ port: config.PORT, code: codeOf(error) }, "cannot listen: set PORT to one that is free")

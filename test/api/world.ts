@@ -2,7 +2,6 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { mkdtemp, readdir, readFile } from "node:fs/promises"
-import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -17,6 +16,7 @@ import { openFleet } from "../../api/fleet.ts"
 import { watchReadiness } from "../../api/health.ts"
 import { createPools, type PoolSettings } from "../../api/pools.ts"
 import type { RateLimit } from "../../api/rate.ts"
+import { createApiServer, LIMITS } from "../../api/server.ts"
 import type { TenantSettings } from "../../api/which-tenant.ts"
 import { removePostgres, startPostgres } from "../../local/postgres.ts"
 import { createLogger, type Logger } from "../../reconciler/log.ts"
@@ -221,8 +221,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     log,
   )
   // A client that was starved of time must not meet a connection that is just being closed for idleness.
-  const server = createServer(
-    { keepAliveTimeout: 600_000 },
+  const server = createApiServer(
     createApp({
       tenants: { sources: new Set(["header"]), header: "X-TenantId", hostSuffixes: [], ...options.tenants },
       directory,
@@ -237,6 +236,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
       readiness,
       log,
     }),
+    { ...LIMITS, idle: 600_000 },
   )
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
