@@ -12,6 +12,13 @@ let api: Api
 let shop: TestTenant
 let rival: TestTenant
 
+const named = ({ id }: TestTenant, name: string): NamedTenant => ({
+  id,
+  name,
+  state: "active",
+  schema: "1",
+})
+
 beforeAll(async () => {
   world = await startWorld()
   shop = await world.addTenant("Shopify")
@@ -22,12 +29,6 @@ beforeAll(async () => {
       `insert into products (name, price) select 'of ${tenant.id}', n from generate_series(1, 9) n;
        insert into users (name, email) values ('of ${tenant.id}', 'of@${tenant.id}.example')`,
     )
-  const named = ({ id }: TestTenant, name: string): NamedTenant => ({
-    id,
-    name,
-    state: "active",
-    schema: "1",
-  })
   api = await world.serve({
     listTenants: () => Promise.resolve([named(shop, "Shopify"), named(rival, "Rival")]),
     tenants: { sources: new Set(["header", "host", "path"]), hostSuffixes: ["localhost"] },
