@@ -67,27 +67,34 @@ function refuseUnknownSeed(file: YamlFile<Tenant>, seeds: ReadonlySet<string>): 
 const idOf = ({ value, raw }: YamlFile<Tenant>) => value?.id ?? TenantId.safeParse(raw?.["id"]).data
 const lineOf = ({ lines }: YamlFile<Tenant>, key: string) => lines.get(key) ?? 1
 
-/** Two files with one id: neither is believed. Two with one name: neither gets it. */
+/** Two files with one id: neither is believed. Two with one name or one host: neither gets it. */
 function refuseClashes(files: readonly YamlFile<Tenant>[]): ReadTenants {
   const problems = files.flatMap((file) => file.problems)
-  const clash = (key: "id" | "name", of: (file: YamlFile<Tenant>) => string | undefined, remedy: string) => {
-    const groups = Map.groupBy(
-      files.filter((file) => of(file) !== undefined),
-      of,
-    )
-    for (const group of groups.values()) {
-      for (const each of group.length > 1 ? group : []) {
-        const message = `is also in ${few(group.filter((other) => other !== each))}; ${remedy}`
-        problems.push({ file: each.file, line: lineOf(each, key), key, message })
+  const clash = (
+    key: "id" | "name" | "hosts",
+    of: (file: YamlFile<Tenant>) => readonly string[],
+    remedy: string,
+  ) => {
+    const claims = files.flatMap((file) => of(file).map((claimed) => ({ file, claimed })))
+    for (const [claimed, group] of Map.groupBy(claims, (claim) => claim.claimed)) {
+      for (const { file } of group.length > 1 ? group : []) {
+        const others = few(group.map((other) => other.file).filter((other) => other !== file))
+        const message = `${key === "hosts" ? `${claimed} ` : ""}is also in ${others}; ${remedy}`
+        problems.push({ file: file.file, line: lineOf(file, key), key, message })
       }
     }
   }
-  clash("id", idOf, "an id belongs to one tenant for ever, so give the newer file a fresh one")
+  clash(
+    "id",
+    (file) => [idOf(file)].filter((id) => id !== undefined),
+    "an id belongs to one tenant for ever, so give the newer file a fresh one",
+  )
   clash(
     "name",
-    ({ value }) => value && nameKey(value.name),
+    ({ value }) => (value ? [nameKey(value.name)] : []),
     "upper and lower case do not count, so choose another name",
   )
+  clash("hosts", ({ value }) => value?.hosts ?? [], "a host leads to one tenant, so keep it in one file")
   const refused = new Set(problems.map(({ file }) => file))
   return {
     tenants: files.flatMap(({ file, value }) => (value && !refused.has(file) ? [{ ...value, file }] : [])),

@@ -1,5 +1,6 @@
 /** The noun: what a tenant is, and every name that is derived from one. */
 import { z } from "zod"
+import { Hosts } from "./host-name.ts"
 
 /** A lower-case UUID. It is for ever; everything else about a tenant may change. */
 export const TenantId = z
@@ -47,6 +48,8 @@ export const Tenant = z.strictObject({
   suspended: z.boolean({ error: "must be true or false" }).optional(),
   /** True: its removal waits for a person. The ledger remembers it when the file is gone. */
   protected: z.boolean({ error: "must be true or false" }).optional(),
+  /** Names in DNS of its own, at which the API serves it. */
+  hosts: Hosts.optional(),
 })
 export type Tenant = z.infer<typeof Tenant>
 

@@ -1,6 +1,6 @@
 /** One YAML file against one schema, and for each fault the line, the key and the remedy. */
 import { readFileSync, statSync } from "node:fs"
-import { isMap, LineCounter, parseDocument, type Document, type YAMLParseError } from "yaml"
+import { isMap, isSeq, LineCounter, parseDocument, type Document, type YAMLParseError } from "yaml"
 import { z } from "zod"
 
 /** What is wrong with one file. `line` counts from 1; `key` is empty where no key is to blame. */
@@ -74,13 +74,13 @@ export function parseYamlFile<T>(
   } catch (error) {
     return faulty(file, `is not valid YAML: ${(error as Error).message.replaceAll(/\s+/g, " ")}`)
   }
-  const lineOf = (key: string) => Math.max(1, counter.linePos(offsetOf(document, key)).line)
-  const lines = new Map(Object.keys(raw).map((key) => [key, lineOf(key)]))
+  const lineOf = (at: readonly PropertyKey[]) => Math.max(1, counter.linePos(offsetOf(document, at)).line)
+  const lines = new Map(Object.keys(raw).map((key) => [key, lineOf([key])]))
   const result = schema.safeParse(raw, { reportInput: true })
   if (result.success) return { file, value: result.data, problems: [], raw, lines }
   const problems = result.error.issues
     .flatMap((issue) => describe(issue, keysAt(schema, issue.path)))
-    .map(({ key, message }) => ({ file, line: lineOf(key), key, message }))
+    .map(({ at, message }) => ({ file, line: lineOf(at), key: keyOf(at), message }))
   return { file, value: undefined, problems, raw, lines }
 }
 
@@ -99,15 +99,19 @@ function explain({ code, message, pos }: YAMLParseError, text: string): string {
   }
 }
 
-/** Where the key stands, such as "name" or "rollout.canary"; where it is missing, where its map does. */
-function offsetOf(document: Document, key: string): number {
+/** "name" or "rollout.canary"; an item of a list goes by its list's key. */
+const keyOf = (at: readonly PropertyKey[]): string => at.filter((part) => typeof part === "string").join(".")
+
+/** Where the key or the list's item stands; where it is missing, where its map does. */
+function offsetOf(document: Document, at: readonly PropertyKey[]): number {
   let offset = 0
   let node: unknown = document.contents
-  for (const part of key.split(".")) {
-    if (!isMap(node)) return offset
-    const pair = node.items.find((item) => String(item.key) === part)
-    offset = (pair?.key as { range?: [number, number, number] } | undefined)?.range?.[0] ?? offset
-    node = pair?.value
+  for (const part of at) {
+    const pair = isMap(node) ? node.items.find((item) => String(item.key) === String(part)) : undefined
+    const item = isSeq(node) ? node.items[Number(part)] : undefined
+    const found = (pair?.key ?? item) as { range?: [number, number, number] } | undefined
+    offset = found?.range?.[0] ?? offset
+    node = pair?.value ?? item
   }
   return offset
 }
@@ -121,16 +125,16 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   return next ? keysAt(next, rest) : Object.keys(object.shape)
 }
 
-function describe(issue: z.core.$ZodIssue, keys: readonly string[]): { key: string; message: string }[] {
+function describe(
+  issue: z.core.$ZodIssue,
+  keys: readonly string[],
+): { at: readonly PropertyKey[]; message: string }[] {
   if (issue.code === "unrecognized_keys") {
-    const at = (key: string) => [...issue.path, key].join(".")
     return issue.keys.map((key) => ({
-      key: at(key),
+      at: [...issue.path, key],
       message: `is not known here; the keys are ${keys.join(", ")}`,
     }))
   }
   const isMissing = issue.code === "invalid_type" && issue.input === undefined
-  return [
-    { key: issue.path.join("."), message: isMissing ? `is missing; it ${issue.message}` : issue.message },
-  ]
+  return [{ at: issue.path, message: isMissing ? `is missing; it ${issue.message}` : issue.message }]
 }

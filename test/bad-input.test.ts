@@ -7,8 +7,13 @@ import { folderOf } from "./reconciler/folder.ts"
 
 const ID = "id: 78b0c444-49aa-4308-b35f-9ff530b31920\n"
 const FLEET = "fleet: sample\ndeletion: retire\ngracePeriodDays: 30\nmaxRemovals: 5\nmaxRemovalShare: 0.5\n"
-const KEYS = "the keys are id, name, seed, suspended, protected"
+const KEYS = "the keys are id, name, seed, suspended, protected, hosts"
 const NAME = 'must be letters and digits, with "-" or "_" inside, such as "Shopify" or "north-wind"'
+const ALONE = "must be the host's name alone, without scheme, port or path, such as shop.brand.example"
+const LABELS =
+  "must be letters, digits and inner hyphens between dots, at most 63 each and 253 in all, such as shop.brand.example"
+const ONE_TENANT = "a host leads to one tenant, so keep it in one file"
+const hostsOf = (count: number) => Array.from({ length: count }, (_, n) => `, h${n}.example`).join("")
 const UUID = 'must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"'
 
 /** Runs the words in a folder of these files; messages name files as paths in it. */
@@ -141,6 +146,66 @@ describe("validate", () => {
       { "tenants/a.yaml": `${ID}name: Acme\n`, "tenants/b.yaml": `${ID.replace("7", "8")}name: ACME\n` },
       "tenants/a.yaml:2: name: is also in tenants/b.yaml; upper and lower case do not count, so choose another name",
       "tenants/b.yaml:2: name: is also in tenants/a.yaml; upper and lower case do not count, so choose another name",
+    ],
+    [
+      "what is no list of hosts",
+      { "tenants/a.yaml": `${ID}name: A\nhosts: shop.brand.example\n` },
+      "tenants/a.yaml:3: hosts: must be a list of hosts' names, such as [shop.brand.example]",
+    ],
+    [
+      "hosts that are none, each by its line",
+      {
+        "tenants/a.yaml": `${ID}name: A\nhosts:\n${[
+          "good.example",
+          '"*.brand.example"',
+          "https://brand.example/shop",
+          "brand.example:443",
+          "10.0.0.1",
+          '"[2001:db8::1]"',
+          "brand.example.",
+          "shop",
+          "shop_one.example",
+          `${"a".repeat(64)}.example`,
+          "other.localhost",
+          "café.example",
+          '"a b.example"',
+          "443",
+        ]
+          .map((host) => `  - ${host}\n`)
+          .join("")}`,
+      },
+      'tenants/a.yaml:5: hosts: "*.brand.example" must be one host: there are no wildcards, so list each host',
+      `tenants/a.yaml:6: hosts: "https://brand.example/shop" ${ALONE}`,
+      `tenants/a.yaml:7: hosts: "brand.example:443" ${ALONE}`,
+      'tenants/a.yaml:8: hosts: "10.0.0.1" must be a name in DNS, not an address',
+      'tenants/a.yaml:9: hosts: "[2001:db8::1]" must be a name in DNS, not an address',
+      'tenants/a.yaml:10: hosts: "brand.example." must be without the dot at the end',
+      'tenants/a.yaml:11: hosts: "shop" must be a whole name with its domain, such as shop.brand.example',
+      `tenants/a.yaml:12: hosts: "shop_one.example" ${LABELS}`,
+      `tenants/a.yaml:13: hosts: "${"a".repeat(64)}.example" ${LABELS}`,
+      "tenants/a.yaml:14: hosts: must not be in localhost: <name>.localhost is each tenant's host in development",
+      "tenants/a.yaml:15: hosts: must be in ASCII: write xn--caf-dma.example",
+      `tenants/a.yaml:16: hosts: ${LABELS}`,
+      "tenants/a.yaml:17: hosts: must be a host's name, such as shop.brand.example",
+    ],
+    [
+      "a host twice in one file, capitals apart",
+      { "tenants/a.yaml": `${ID}name: A\nhosts:\n  - a.example\n  - A.example\n` },
+      "tenants/a.yaml:5: hosts: a.example is there twice; keep one",
+    ],
+    [
+      "more hosts than a tag holds",
+      { "tenants/a.yaml": `${ID}name: A\nhosts: [${"a".repeat(60)}.example${hostsOf(20)}]\n` },
+      "tenants/a.yaml:3: hosts: must be at most 256 characters together, so that they fit one tag of Key Vault: name fewer or shorter ones",
+    ],
+    [
+      "one host in two files",
+      {
+        "tenants/a.yaml": `${ID}name: A\nhosts: [shop.example]\n`,
+        "tenants/b.yaml": `${ID.replace("7", "8")}name: B\nhosts:\n  - b.example\n  - SHOP.example\n`,
+      },
+      `tenants/a.yaml:3: hosts: shop.example is also in tenants/b.yaml; ${ONE_TENANT}`,
+      `tenants/b.yaml:3: hosts: shop.example is also in tenants/a.yaml; ${ONE_TENANT}`,
     ],
     [
       "a fleet file without a key",

@@ -92,6 +92,29 @@ test("one name in two files, whatever its case or width: neither gets it, and bo
   })
 })
 
+test("one host in two files: neither tenant is believed, both are held, and everybody else goes on", async () => {
+  const remedy = "a host leads to one tenant, so keep it in one file"
+  const found = await read({
+    "a.yaml": `${file(0, "Ada")}hosts: [a.example, both.example]\n`,
+    "b.yaml": `${file(1, "Bob")}hosts: [Both.Example]\n`,
+    "c.yaml": `${file(2, "Cleo")}hosts: [c.example]\n`,
+  })
+  expect(found).toEqual({
+    names: ["Cleo"],
+    problems: [
+      `a.yaml:3: hosts: both.example is also in b.yaml; ${remedy}`,
+      `b.yaml:3: hosts: both.example is also in a.yaml; ${remedy}`,
+    ],
+    held: ids.slice(0, 2),
+  })
+})
+
+test("hosts are read in lower case", async () => {
+  const folder = await folderOf({ "a.yaml": `${file(0, "Ada")}hosts: [Shop.BRAND.example]\n` })
+  const { tenants } = await readTenants(folder)
+  expect(tenants).toMatchObject([{ hosts: ["shop.brand.example"] }])
+})
+
 test("a faulty file holds the tenant that it names, and stops nobody else", async () => {
   const found = await read({
     "a.yaml": `${file(0, "Ada")}colour: red\n`,

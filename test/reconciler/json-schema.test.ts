@@ -24,3 +24,17 @@ test.for([
     expect(validate({ ...content, misspelt: true })).toBe(false)
   },
 )
+
+test.for([
+  ["shop.brand.example", true],
+  ["Shop.Brand.example", true],
+  ["*.brand.example", false],
+  ["10.0.0.1", false],
+  ["brand.example:443", false],
+] as const)(
+  "an editor that follows the tenant schema says of the host %s that it is good: %s",
+  ([host, is]) => {
+    const validate = new Ajv2020({ strict: false }).compile(JSON.parse(read("tenant.schema.json")) as object)
+    expect(validate({ ...(parse(read("tenants/shopify.yaml")) as object), hosts: [host] })).toBe(is)
+  },
+)
