@@ -68,6 +68,18 @@ export type Stall = {
   approve?: ApprovalVerb
 }
 
+/**
+ * A change that waits: for a person, or where `isStalled` is false for its turn. `approve` is what `tenantry approve`
+ * takes, where an approval can help.
+ */
+export type Withheld = {
+  change: Change
+  reason: string
+  message: string
+  approve?: ApprovalVerb
+  isStalled?: boolean
+}
+
 /** The database name that must be free before the action. */
 export const claimedBy = (action: Action): string | undefined => {
   if (action.kind === "create") return action.database

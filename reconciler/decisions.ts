@@ -1,6 +1,7 @@
 /** What only a person decides: one write each, made while no reconciler applies. */
 import { existsSync } from "node:fs"
 import { TerminalError } from "./errors.ts"
+import { Hosts } from "./host-name.ts"
 import { type ApprovalVerb, entriesOf, type LedgerEntry } from "./ledger.ts"
 import { isSafeName } from "./providers/neon.ts"
 import { adopt } from "./providers/postgres.ts"
@@ -82,14 +83,15 @@ function assertPurgeable(reviewed: Review, tenant: string): LedgerEntry {
 
 /**
  * Writes the file of a tenant that the ledger knows and no file declares, under its name or another; what follows is
- * the reconciler's. Returns the file. Throws TerminalError where the tenant cannot be had back so.
+ * the reconciler's. Returns the file, and which of the tenant's hosts are another's now, such as "a.example
+ * (tenants/b.yaml)". Throws TerminalError where the tenant cannot be had back so.
  */
 export async function restoreFile(
   sources: Sources,
   world: World,
   tenant: string,
   otherName: TenantName | undefined,
-): Promise<{ entry: LedgerEntry; file: string }> {
+): Promise<{ entry: LedgerEntry; file: string; lost: string[] }> {
   const { read, ...reviewed } = await review(sources, world)
   const entry = find({ read, ...reviewed }, tenant)
   const refuse = (why: string) =>
@@ -102,13 +104,18 @@ export async function restoreFile(
   if (!name) throw refuse("the ledger's name of it is none that a file can hold; give one by --name")
   const rival = read.tenants.find((other) => nameKey(other.name) === nameKey(name))
   if (rival) throw refuse(`${rival.file} declares a tenant named ${rival.name}; give another name by --name`)
+  const taken = new Map(read.tenants.flatMap((other) => other.hosts?.map((host) => [host, other.file]) ?? []))
+  const hosts = Hosts.safeParse(entry.hosts ?? []).data ?? []
+  const free = hosts.filter((host) => !taken.has(host))
   const file = await writeTenantFile(sources.tenantsDir, {
     id: entry.id,
     name,
     ...(entry.state === "suspended" ? { suspended: true } : {}),
     ...(entry.protected ? { protected: true } : {}),
+    ...(free.length > 0 ? { hosts: free } : {}),
   })
-  return { entry, file }
+  const lost = hosts.filter((host) => taken.has(host)).map((host) => `${host} (${taken.get(host)})`)
+  return { entry, file, lost }
 }
 
 /** Asks for a new credential: the next passes make it, publish it, and close the old one. */

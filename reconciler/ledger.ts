@@ -30,6 +30,8 @@ export type LedgerEntry = {
   /** ISO 8601; set when state is retired. */
   retiredAt?: string | undefined
   protected?: boolean | undefined
+  /** Names in DNS; in alphabetical order where we wrote them. Whoever is retired keeps them for its return. */
+  hosts?: readonly string[] | undefined
   approval?: Approval | undefined
 }
 
@@ -61,6 +63,10 @@ const Tags = z.object({
   transition: Transition.optional(),
   "retired-at": z.iso.datetime().optional(),
   protected: z.literal("true").optional(),
+  hosts: z
+    .string()
+    .transform((text) => text.split(" ").filter((host) => host !== ""))
+    .optional(),
   approval: z
     .string()
     .transform((text) => text.split(" "))
@@ -80,6 +86,7 @@ export const toTags = (entry: LedgerEntry): Record<string, string> => ({
   ...(entry.transition ? { transition: entry.transition } : {}),
   ...(entry.retiredAt ? { "retired-at": entry.retiredAt } : {}),
   ...(entry.protected ? { protected: "true" } : {}),
+  ...(entry.hosts?.length ? { hosts: entry.hosts.join(" ") } : {}),
   ...(entry.approval ? { approval: `${entry.approval.verb} ${entry.approval.until}` } : {}),
 })
 
@@ -98,6 +105,7 @@ export function fromTags(secret: string, tags: Record<string, string> | undefine
     "retired-at": retiredAt,
     approval,
     protected: isProtected,
+    hosts,
     ...same
   } = parsed.data
   return {
@@ -106,6 +114,7 @@ export function fromTags(secret: string, tags: Record<string, string> | undefine
     name: tenant,
     ...(retiredAt ? { retiredAt } : {}),
     ...(isProtected ? { protected: true } : {}),
+    ...(hosts?.length ? { hosts } : {}),
     ...(approval ? { approval: { verb: approval[0], until: approval[1] } } : {}),
   }
 }

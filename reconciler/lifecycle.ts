@@ -71,9 +71,47 @@ export function believed(told: Told): LedgerEntry | undefined {
   return entry
 }
 
-/** A tenant that has a file. */
+/** The entry of a tenant that is as its file declares it, but for its schema. */
+export function declaredEntry({ id, fleet, cell, entry }: Facts, tenant: Tenant): LedgerEntry {
+  return {
+    id,
+    fleet,
+    name: tenant.name,
+    cell,
+    database: databaseName(tenant.name),
+    state: tenant.suspended ? "suspended" : "active",
+    schema: entry?.schema ?? "unknown",
+    slot: entry?.slot ?? "a",
+    ...(tenant.protected ? { protected: true } : {}),
+    ...(tenant.hosts?.length ? { hosts: tenant.hosts } : {}),
+  }
+}
+
+/** A tenant that has a file. Of its hosts the file names only those that it may have now, see hosts.ts. */
 export function present(facts: Facts, tenant: Tenant): Result {
-  const { id, secret, entry, located, version, fleet, cell, now } = facts
+  const { id, secret, entry } = facts
+  const isServed = entry?.state === "active"
+  const hosts = tenant.hosts ?? []
+  // An entry that is not whole is put right as a whole.
+  if (!entry || isGone(entry) || secret?.enabled !== isServed || facts.isTampered) return live(facts, tenant)
+  if (isSameList(entry.hosts ?? [], hosts)) return live(facts, tenant)
+  // The ledger's first write, and never held up: another tenant may wait for a host that is given up.
+  const told: LedgerEntry = { ...entry, hosts }
+  const telling = (change: Change): Change => ({
+    ...change,
+    actions: "entry" in change.actions[0]! ? change.actions : [record(told), ...change.actions],
+  })
+  const update: Change = { kind: "update", tenant: id, name: tenant.name, actions: [record(told)] }
+  const rest = live({ ...facts, entry: told }, tenant)
+  if (!rest || "reason" in rest) return update
+  return { ...telling(rest), otherwise: rest.otherwise ? telling(rest.otherwise) : update }
+}
+
+const isGone = ({ state }: LedgerEntry) => state === "retired" || state === "purging"
+const isSameList = (one: readonly string[], other: readonly string[]) => one.join(" ") === other.join(" ")
+
+function live(facts: Facts, tenant: Tenant): Result {
+  const { id, secret, entry, located, version, cell, now } = facts
   const wanted = databaseName(tenant.name)
   const change = (kind: ChangeKind, ...actions: (Action | undefined)[]): Change => ({
     kind,
@@ -81,19 +119,8 @@ export function present(facts: Facts, tenant: Tenant): Result {
     name: tenant.name,
     actions: actions.filter((action) => action !== undefined),
   })
-  const slot = entry?.slot ?? "a"
-  const schema = entry?.schema ?? "unknown"
-  const next: LedgerEntry = {
-    id,
-    fleet,
-    name: tenant.name,
-    cell,
-    database: wanted,
-    state: tenant.suspended ? "suspended" : "active",
-    schema,
-    slot,
-    ...(tenant.protected ? { protected: true } : {}),
-  }
+  const next = declaredEntry(facts, tenant)
+  const { slot, schema } = next
   const migrated: LedgerEntry = { ...next, schema: version }
   const move: Action[] =
     located && located !== wanted

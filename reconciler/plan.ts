@@ -1,8 +1,9 @@
 /** What must be done, as values: desired and observed go in, changes come out. Nothing here touches the world. */
 import { absent } from "./absence.ts"
 import type { Action, Change, Stall } from "./action.ts"
+import { type Contest, grantHosts, holdersOf } from "./hosts.ts"
 import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
-import { believed, expectedDatabase, type Facts, present } from "./lifecycle.ts"
+import { believed, declaredEntry, expectedDatabase, type Facts, present, record } from "./lifecycle.ts"
 import {
   isOurName,
   type Marker,
@@ -30,6 +31,8 @@ export const unexplained = ({ unmanaged }: Diff): string[] => unmanaged.database
 export type Diff = {
   changes: readonly Change[]
   stalls: readonly Stall[]
+  /** Hosts that files declare and that other tenants have. */
+  contests: readonly Contest[]
   /** What is there and not ours: shown, and never written. */
   unmanaged: { databases: readonly string[]; secrets: readonly string[] }
 }
@@ -49,10 +52,9 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
   const ids = new Set([...entries.map(({ id }) => id), ...tenants.keys(), ...marked.keys()])
   const managed = new Set([...marked.values()].flat().map(({ name }) => name))
 
-  const results = [...ids].toSorted().map((id) => {
+  const found = [...ids].toSorted().map((id): { facts: Facts; stall?: Stall } => {
     const secret = secrets.get(secretName(id))
     const entry = secret?.entry?.fleet === fleet ? secret.entry : undefined
-    const tenant = tenants.get(id)
     const candidate = entry && expected(entry, databases)
     const isOurs = candidate && mayBe(candidate, entry)
     const [first, ...others] = marked.get(id) ?? []
@@ -60,18 +62,34 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     if (located) managed.add(located)
     // Two reservations may name one new database, which nobody has marked yet: the first has it.
     if (located && databases.get(located)?.marker === null) databases.delete(located)
-    if (desired.held.has(id)) return undefined
-    if (others.length > 0) return ambiguous(id, tenant?.name ?? id, [first!, ...others])
-    if (secret && secret.owner !== fleet) return taken(id, tenant?.name ?? id, secret)
     const contradicted = candidate && !isOurs ? candidate.name : undefined
     const truth = believed({ id, secret, entry, located })
     const isTampered = truth !== entry
     const facts: Facts = { ...desired, id, secret, entry: truth, isTampered, located, contradicted, now }
-    return tenant ? present(facts, tenant) : absent(facts)
+    const name = tenants.get(id)?.name ?? id
+    if (others.length > 0) return { facts, stall: ambiguous(id, name, [first!, ...others]) }
+    if (secret && secret.owner !== fleet) return { facts, stall: taken(id, name, secret) }
+    return { facts }
+  })
+  const holders = holdersOf(found.flatMap(({ facts }) => facts.entry ?? []))
+  const contests: Contest[] = []
+  const results = found.map(({ facts, stall }) => {
+    const tenant = tenants.get(facts.id)
+    if (desired.held.has(facts.id)) return undefined
+    if (stall) return stall
+    if (!tenant) return absent(facts)
+    if (!tenant.hosts) return present(facts, tenant)
+    const { granted, contested } = grantHosts(tenant, facts.entry, holders)
+    if (contested.length > 0) {
+      const change = takeHosts(facts, tenant)
+      contests.push(...contested.map((contest) => ({ ...contest, change })))
+    }
+    return present(facts, { ...tenant, hosts: granted })
   })
   return {
     changes: breakCycles(results.filter((result) => result !== undefined && "actions" in result)),
     stalls: results.filter((result) => result !== undefined && "reason" in result),
+    contests,
     unmanaged: {
       databases: observed.databases
         .map(({ name }) => name)
@@ -84,6 +102,14 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     },
   }
 }
+
+/** What follows once the hosts that the file declares are free. */
+const takeHosts = (facts: Facts, tenant: Tenant): Change => ({
+  kind: "update",
+  tenant: facts.id,
+  name: tenant.name,
+  actions: [record(declaredEntry(facts, { ...tenant, hosts: tenant.hosts?.toSorted() }))],
+})
 
 /** The database that the ledger's names lead to. */
 function expected(

@@ -1,5 +1,6 @@
 /** What may be done of what would have to be done: a policy is a function from a diff to a plan. */
-import { type Change, type ChangeKind, claimedBy, type Stall, vacatedBy } from "./action.ts"
+import { type Change, type ChangeKind, claimedBy, type Stall, vacatedBy, type Withheld } from "./action.ts"
+import { settleContests } from "./hosts.ts"
 import type { ApprovalVerb } from "./ledger.ts"
 import type { Diff, Observed } from "./plan.ts"
 import { nameKey } from "./tenant.ts"
@@ -23,19 +24,7 @@ export type Circumstances = {
   databases: Observed["databases"]
 }
 
-/**
- * A change that waits: for a person, or where `isStalled` is false for its turn. `approve` is what `tenantry approve`
- * takes, where an approval can help.
- */
-type Withheld = {
-  change: Change
-  reason: string
-  message: string
-  approve?: ApprovalVerb
-  isStalled?: boolean
-}
-
-export type Plan = Diff & { withheld: readonly Withheld[] }
+export type Plan = Omit<Diff, "contests"> & { withheld: readonly Withheld[] }
 
 type Removal = Change & { kind: ApprovalVerb & ChangeKind }
 const isRemoval = (change: Change): change is Removal => change.kind === "retire" || change.kind === "purge"
@@ -52,7 +41,15 @@ export function restrain(diff: Diff, policy: Policy, circumstances: Circumstance
   const allowed = diff.changes.filter((change) => !objectionable.has(change))
   const instead = withheld.flatMap(({ change }) => change.otherwise ?? [])
   const { changes, stalls } = withFreeNames([...allowed, ...instead], circumstances.databases)
-  return { ...diff, changes, withheld, stalls: [...diff.stalls, ...stalls] }
+  const { contests, ...rest } = diff
+  const hosts = settleContests(contests, changes)
+  return {
+    ...rest,
+    changes,
+    withheld: [...withheld, ...hosts.waiting],
+    // Of two reasons that one tenant has, the last is shown: whoever lacks a host is served, but for that host.
+    stalls: [...hosts.stalls, ...diff.stalls, ...stalls],
+  }
 }
 
 type Objection = Omit<Withheld, "change">

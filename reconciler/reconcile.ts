@@ -66,9 +66,9 @@ async function look(sources: Sources, world: World, isThorough = false): Promise
   const now = Date.now()
   const entries = entriesOf(listed.secrets, fleet.fleet)
   const { version, fault } = migrations
-  const inTurn = <D extends Diff>(whole: D) =>
+  const inTurn = <D extends Pick<Diff, "changes">>(whole: D) =>
     takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
-  const unlessFaulty = <D extends Diff>(whole: D) =>
+  const unlessFaulty = <D extends Pick<Diff, "changes">>(whole: D) =>
     fault ? withoutMigrations(whole, fault) : { diff: whole, waiting: [], retryAt: undefined }
   const sketched = unlessFaulty(diff(desired, listed, now))
   const sketch = inTurn(sketched.diff).diff

@@ -143,7 +143,9 @@ export function takeTurns<D extends { changes: readonly Change[] }>(
   if (migrations.length === 0) return { diff, waiting: [], retryAt: undefined }
   const rollout = rollOut(migrations, world, policy)
   const go = new Set(rollout.go)
-  const changes = diff.changes.filter((change) => change.kind !== "migrate" || go.has(change))
+  const changes = diff.changes.flatMap((change) =>
+    change.kind !== "migrate" || go.has(change) ? change : (change.otherwise ?? []),
+  )
   return { diff: { ...diff, changes }, waiting: rollout.waiting, retryAt: rollout.retryAt }
 }
 
@@ -157,8 +159,11 @@ export function withoutMigrations<D extends { changes: readonly Change[] }>(
   const waiting = diff.changes
     .filter(needsMigrations)
     .map((change) => ({ change, reason, message, isStalled: change.kind !== "migrate" }))
+  const changes = diff.changes
+    .flatMap((change) => (needsMigrations(change) ? (change.otherwise ?? []) : change))
+    .filter((change) => !needsMigrations(change))
   return {
-    diff: { ...diff, changes: diff.changes.filter((change) => !needsMigrations(change)) },
+    diff: { ...diff, changes },
     waiting,
     retryAt: undefined,
   }

@@ -1,4 +1,5 @@
 /** What a person sees of each tenant: one of three conditions, why, and since when. */
+import { hostsOf } from "./hosts.ts"
 import { type ApprovalVerb, entriesOf } from "./ledger.ts"
 import { expectedDatabase } from "./lifecycle.ts"
 import type { Observed } from "./plan.ts"
@@ -19,6 +20,8 @@ export type TenantStatus = {
   /** When the tenant's credential was made; milliseconds since 1970. */
   issuedAt?: number | undefined
   isProtected?: boolean | undefined
+  /** At which the API serves it, by the ledger. */
+  hosts?: readonly string[] | undefined
   /** In CamelCase, for programs. */
   reason: string
   /** For people: what is the matter and what to do. */
@@ -95,6 +98,7 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
         schema: entry?.schema,
         issuedAt: entry && entry.state !== "reserved" ? issued.get(id) : undefined,
         isProtected: entry?.protected,
+        hosts: entry && hostsOf(entry).length > 0 ? hostsOf(entry) : undefined,
         ...found,
         since: isSame ? earlier.since : now,
       }

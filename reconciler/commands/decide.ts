@@ -56,10 +56,11 @@ export function registerDecide(program: Command): void {
       const name =
         options.name === undefined ? undefined : parseArgument(TenantName, options.name, "tenant's name")
       const { sources, world } = openSystem()
-      const { entry, file } = await restoreFile(sources, world, tenant, name)
+      const { entry, file, lost } = await restoreFile(sources, world, tenant, name)
       print(
         `${file} declares ${name ?? entry.name} (${entry.id}) again, which is ${entry.state} now: commit it`,
       )
+      if (lost.length > 0) print(`hosts that other tenants have now are left out: ${lost.join(", ")}`)
     })
 
   program

@@ -35,6 +35,7 @@ function render({ tenant, events, steps, change }) {
     schema,
     issuedAt,
     isProtected,
+    hosts,
     approve,
   } = tenant
   document.title = `${name} · Tenantry`
@@ -46,6 +47,7 @@ function render({ tenant, events, steps, change }) {
     ["Id", make("code", {}, id)],
     ["State", state, isProtected && ", protected: its removal waits for a person"],
     ["Database", database ? make("code", {}, database) : "none yet"],
+    ["Hosts", hosts ? make("code", {}, hosts.join(" ")) : "none of its own"],
     ["Schema", shortSchema(schema), isBehind && `, and ${shortSchema(version)} is the newest`],
     ["Credential", issuedAt ? "made " : "none yet", issuedAt ? ago(issuedAt) : undefined],
   ]

@@ -2,7 +2,7 @@
 import { fromTags, type LedgerEntry } from "../ledger.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
 
-export type ListedTenant = Pick<LedgerEntry, "id" | "name" | "state" | "schema">
+export type ListedTenant = Pick<LedgerEntry, "id" | "name" | "state" | "schema" | "hosts">
 
 /**
  * Lists every tenant of the ledger, complete or not at all; needs the role Key Vault Secrets User. One call per 25
@@ -17,8 +17,8 @@ export function openTenantList(url: string): () => Promise<ListedTenant[]> {
         for (const { name: secret, tags } of page) {
           const entry = fromTags(secret, tags)
           if (!entry) continue
-          const { id, name, state, schema } = entry
-          tenants.push({ id, name, state, schema })
+          const { id, name, state, schema, hosts } = entry
+          tenants.push({ id, name, state, schema, hosts })
         }
       }
       return tenants

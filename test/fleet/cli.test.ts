@@ -253,6 +253,53 @@ describe("restore and purge", () => {
   })
 })
 
+describe("hosts", () => {
+  const hostsOf = async (id: string) => (await tagsOf(id))?.["hosts"]
+
+  test("that change hands in one commit: a saved plan shows both sides, gives the host up first, and does both", async () => {
+    await world.declare({ id: ADA, name: "Ada", hosts: ["shop.example", "a.example"] })
+    expect((await run(["apply"])).output).toContain("✓ update Ada")
+    expect(await hostsOf(ADA)).toBe("a.example shop.example")
+    await world.declare({ id: ADA, name: "Ada", hosts: ["a.example"] })
+    await world.declare({ id: DAN, name: "Dan", hosts: ["shop.example", "dan.example"] })
+    const planned = await run(["plan", "--out", saved()])
+    expect(planned.output).toContain("~ update Ada (record)\n~ update Dan (record)\n")
+    expect(planned.output).toContain(
+      "… 1 to follow: update: HostNotFree: waits for the host shop.example, which Ada gives up first\n",
+    )
+    const { code, output } = await run(["apply", saved()])
+    expect(output.match(/✓ \w+ \w+/g)?.toSorted()).toEqual(["✓ update Ada", "✓ update Dan", "✓ update Dan"])
+    expect(code).toBe(0)
+    expect(await Promise.all([ADA, DAN].map(hostsOf))).toEqual(["a.example", "dan.example shop.example"])
+    expect((await run(["plan", "--detailed-exitcode"])).code).toBe(0)
+  })
+
+  test("that a protected tenant without a file has do not change hands, and the plan says why", async () => {
+    const tags = await tagsOf(DAN)
+    await world.secrets.updateSecretProperties(`tenant-${DAN}`, "", { tags: { ...tags!, protected: "true" } })
+    await world.remove(DAN)
+    await world.declare({ id: ADA, name: "Ada", hosts: ["a.example", "shop.example"] })
+    const { output } = await run(["apply"])
+    expect(output).toContain(`! stalled: Ada: HostTaken: the host shop.example still leads to Dan (${DAN}): `)
+    expect(await hostsOf(ADA)).toBe("a.example")
+    expect((await run(["approve", "Dan", "retire"])).code).toBe(0)
+    expect((await run(["apply"])).output).toMatch(/✓ retire Dan[^]*✓ update Ada/)
+    expect(await hostsOf(ADA)).toBe("a.example shop.example")
+  })
+
+  test("come back with the file of a tenant that is restored, but for those that another has now", async () => {
+    const { output } = await run(["restore", "Dan"])
+    expect(output).toMatch(/^hosts that other tenants have now are left out: shop\.example \(.*\.yaml\)$/m)
+    const text = await readFile(path.join(world.tenantsDir, "dan.yaml"), "utf8")
+    expect(text).toMatch(/^hosts:\n  - dan\.example\n$/m)
+    expect((await run(["apply"])).output).toContain("✓ restore Dan")
+    expect(await hostsOf(DAN)).toBe("dan.example")
+    expect((await run(["plan", "--detailed-exitcode"])).code).toBe(0)
+    await rm(path.join(world.tenantsDir, "dan.yaml"))
+    await world.declare({ id: DAN, name: "Dan" })
+  })
+})
+
 test("a command that has to write waits while another reconciler applies, or until Ctrl-C", async () => {
   const uris = ownerUris(openWorld(readConfig(world.environment())))
   const lease = await acquireLease(await uris.direct("neondb", "postgres"), world.fleet)

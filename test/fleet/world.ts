@@ -22,6 +22,7 @@ export type Declaration = {
   seed?: "demo"
   suspended?: boolean
   protected?: boolean
+  hosts?: string[]
 }
 
 /** What fleet.yaml says. */

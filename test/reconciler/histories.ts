@@ -7,6 +7,7 @@ import {
   addForeignDatabase,
   allow,
   emptyWorld,
+  sharedHosts,
   tagSecret,
   type SimulatedSecret,
   type SimulatedWorld,
@@ -15,6 +16,7 @@ import {
 export const IDS = [1, 2, 3, 4, 5].map((n) => `${n}0000000-0000-4000-8000-00000000000${n}` as TenantId)
 /** Its file is always there, so that an empty folder is not what a history is about. */
 const ANCHOR = IDS[0]!
+const HOSTS = ["one.example", "two.example", "three.example"]
 export const NAMES = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Fay"]
 
 /** Every other tenant starts with rows. */
@@ -32,6 +34,7 @@ export type Event =
   | { kind: "tags edited"; id: TenantId; tags: Record<string, string | undefined> }
   | { kind: "secret disabled"; id: TenantId }
   | { kind: "foreign database"; name: string; fleet: string | undefined }
+  | { kind: "hosts"; id: TenantId; hosts: readonly string[] }
   | { kind: "suspended"; id: TenantId; is: boolean }
   | { kind: "protected"; id: TenantId; is: boolean }
   | { kind: "approve"; id: TenantId; verb: ApprovalVerb }
@@ -96,9 +99,18 @@ export const tampering: fc.Arbitrary<Event> = fc.oneof(
       fc.constant({ state: "purging" }),
       fc.constant({ "retired-at": undefined }),
       fc.constant({ transition: "renaming" }),
+      fc.constant({ hosts: "nobodys.example one.example.evil.example" }),
+      fc.constant({ hosts: undefined }),
     ),
   }),
 )
+
+/** A file names hosts; where others named them, they change hands. */
+export const hosting: fc.Arbitrary<Event> = fc.record({
+  kind: fc.constant("hosts"),
+  id,
+  hosts: fc.subarray(HOSTS),
+})
 
 const suspended = fc.record({ kind: fc.constant("suspended"), id, is: fc.boolean() })
 const protect = fc.record({ kind: fc.constant("protected"), id, is: fc.boolean() })
@@ -201,15 +213,26 @@ export function befall(life: Life, event: Event): void {
       for (const [key, each] of event.soft ? world.secrets : []) world.deletedSecrets.set(key, each)
       world.secrets.clear()
       break
-    case "tags edited":
+    case "hosts":
+      if (!tenants.has(event.id)) return
+      for (const [each, tenant] of tenants) {
+        const kept = tenant.hosts?.filter((host) => !event.hosts.includes(host))
+        tenants.set(each, { ...tenant, hosts: each === event.id ? [...event.hosts] : kept })
+      }
+      break
+    case "tags edited": {
       if (isUnderWay(secret)) return
+      const before = { ...secret?.tags }
       // A lie about a change that is half done cannot be told from the truth.
       if (event.tags["state"] === "active" && secret?.enabled) return
       for (const [key, text] of secret ? Object.entries(event.tags) : []) {
         if (text === undefined) delete secret!.tags[key]
         else secret!.tags[key] = text
       }
+      // Who makes a retired tenant look served may give a host to two; that no plan can undo before it happens.
+      if (sharedHosts(world).length > 0) secret!.tags = before
       break
+    }
     case "secret disabled":
       if (secret) secret.enabled = false
       break

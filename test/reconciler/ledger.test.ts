@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { expect, test, vi } from "vitest"
 import { fromTags, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
+import { Hosts } from "../../reconciler/host-name.ts"
 import { databaseName, secretName, TenantId, TenantName } from "../../reconciler/tenant.ts"
 
 /** Thousands of runs on a busy machine. */
@@ -11,6 +12,11 @@ const name = fc
   .string({ unit: "grapheme", minLength: 1, maxLength: 40 })
   .filter((text) => TenantName.safeParse(text).success)
 
+/** As a tenant's file may name them; one for the whole tag too. */
+const hosts = fc.oneof(
+  fc.uniqueArray(fc.domain({ size: "-1" }), { minLength: 1, maxLength: 5 }),
+  fc.constant([`${"a".repeat(63)}.`.repeat(3) + "b".repeat(61)]),
+)
 const entry: fc.Arbitrary<LedgerEntry> = fc.record({
   id: fc.uuid().map((text) => TenantId.parse(text)),
   fleet: fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
@@ -25,6 +31,10 @@ const entry: fc.Arbitrary<LedgerEntry> = fc.record({
     fc
       .date({ noInvalidDate: true, min: new Date(0), max: new Date("2999-01-01") })
       .map((date) => date.toISOString()),
+    { nil: undefined },
+  ),
+  hosts: fc.option(
+    hosts.filter((all) => Hosts.safeParse(all).success),
     { nil: undefined },
   ),
 })
@@ -64,6 +74,12 @@ test.for<[string, Record<string, string | undefined>]>([
 ])("a secret with %s is no entry", ([, change]) => {
   const tags = Object.entries({ ...GOOD, ...change }).filter(([, text]) => text !== undefined)
   expect(fromTags(secretName(id), Object.fromEntries(tags) as Record<string, string>)).toBeUndefined()
+})
+
+test("a tag of hosts that was edited by hand is read as it is, and an empty one is none", () => {
+  const hostsOf = (text: string) => fromTags(secretName(id), { ...GOOD, hosts: text })?.hosts
+  expect(hostsOf("b.example  a.example ?")).toEqual(["b.example", "a.example", "?"])
+  expect(hostsOf(" ")).toBeUndefined()
 })
 
 test("tags that others add are no harm; without tags there is no entry", () => {

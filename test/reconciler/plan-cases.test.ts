@@ -1,4 +1,4 @@
-import { expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { type Desired, diff, type Observed } from "../../reconciler/plan.ts"
 import { restrain } from "../../reconciler/policy.ts"
 import { retiredDatabaseName, type TenantId } from "../../reconciler/tenant.ts"
@@ -85,6 +85,119 @@ test("protection is recorded before anything that may wait", () => {
     expect(planned(desired({ ...ada, protected: true }), { databases, secrets: [behind] })).toEqual([
       "update Ada: record",
     ])
+})
+
+const BOTH = [isAt("products-Ada", ADA), isAt("products-Bob", BOB)]
+
+/** The same with the hosts that each write to the ledger tells, and what waits or is stalled for which reason. */
+function whole(wanted: Desired, secrets: Observed["secrets"], there: Observed["databases"] = BOTH) {
+  const plan = restrain(diff(wanted, { databases: there, secrets }, NOW), LENIENT, {
+    unreadable: 0,
+    desired: 10,
+    fleet: 10,
+    databases: there,
+  })
+  return [
+    ...plan.changes.map(({ kind, name, actions }) => {
+      const said = actions.map((one) =>
+        "entry" in one ? `${one.kind}[${one.entry.hosts?.join(",") ?? ""}]` : one.kind,
+      )
+      return `${kind} ${name}: ${said.join(" ")}`
+    }),
+    ...plan.withheld.map(({ change, reason }) => `${reason}: ${change.kind} ${change.name}`),
+    ...plan.stalls.map(({ name, reason, message }) => `${reason}: ${name}: ${message}`),
+  ]
+}
+
+const having = (hosts: string[], more: object = {}) => secretOf(entry(ADA, "Ada", { hosts, ...more }))
+
+describe("hosts", () => {
+  const [shop, bob] = ["shop.example", { id: BOB, name: "Bob" }]
+  const bobs = secretOf(entry(BOB, "Bob"))
+
+  test("that are as declared, in whatever order: nothing to do; else one record says so", () => {
+    const wanted = desired({ ...ada, hosts: ["b.example", "a.example"] })
+    const see = (hosts: string[]) => whole(wanted, [having(hosts)], BOTH.slice(0, 1))
+    expect(see(["a.example", "b.example"])).toEqual([])
+    expect(see([])).toEqual(["update Ada: record[a.example,b.example]"])
+    expect(see(["a.example", "x.example"])).toEqual(["update Ada: record[a.example,b.example]"])
+    expect(whole(desired(ada), [having([shop])], BOTH.slice(0, 1))).toEqual(["update Ada: record[]"])
+  })
+
+  test("are recorded first of all, whatever else is to be done and whatever holds that up", () => {
+    const wanted = desired({ id: ADA, name: "Zed", hosts: [shop] })
+    const see = (there: Observed["databases"], more: object = {}) => whole(wanted, [having([], more)], there)
+    expect(see(BOTH.slice(0, 1))).toEqual([
+      "rename Zed: record[shop.example] close rename credential publish[shop.example]",
+    ])
+    expect(see([BOTH[0]!, isAt("products-Zed", null)])).toEqual([
+      "update Zed: record[shop.example]",
+      expect.stringMatching(/^NameTaken: Zed: /),
+    ])
+    expect(see([])).toEqual(["update Zed: record[shop.example]"])
+    expect(see([isAt("products-Zed", ADA)], { database: "products-Zed", schema: "0000:zz" })).toEqual([
+      "migrate Zed: record[shop.example] migrate record[shop.example]",
+    ])
+  })
+
+  test("that another tenant gives up in this plan follow in the next", () => {
+    const secrets = [having([shop]), bobs]
+    expect(whole(desired(ada, { ...bob, hosts: [shop] }), secrets)).toEqual([
+      "update Ada: record[]",
+      "HostNotFree: update Bob",
+    ])
+    expect(whole(desired({ ...bob, hosts: [shop] }), secrets)).toEqual([
+      "retire Ada: record[shop.example] close rename",
+      "HostNotFree: update Bob",
+    ])
+    const swapped = desired({ ...ada, hosts: ["b.example"] }, { ...bob, hosts: [shop] })
+    const both = [having([shop]), secretOf(entry(BOB, "Bob", { hosts: ["b.example"] }))]
+    expect(whole(swapped, both)).toEqual([
+      "update Ada: record[]",
+      "update Bob: record[]",
+      "HostNotFree: update Ada",
+      "HostNotFree: update Bob",
+    ])
+  })
+
+  test.for<[why: string, entries: object, also: Partial<Desired>]>([
+    ["is protected and has no file", { protected: true }, {}],
+    ["has a faulty file", {}, { held: new Set([ADA]) }],
+    ["is suspended, has no file and is protected", { state: "suspended", protected: true }, {}],
+  ])("that belong to a tenant who %s do not change hands, and a person is told", ([, more, also]) => {
+    const wanted = { ...desired({ ...bob, hosts: [shop, "b.example"] }), ...also }
+    const said = whole(wanted, [having([shop], more), bobs])
+    expect(said).toContain("update Bob: record[b.example]")
+    expect(said.at(-1)).toBe(
+      `HostTaken: Bob: the host shop.example still leads to Ada (${ADA}): take it out of this file, or see in "tenantry status" why that tenant keeps it`,
+    )
+  })
+
+  test("of a retired tenant are free, and are not taken back from who has them when it returns", () => {
+    const shelf = [isAt(retiredDatabaseName(ADA), ADA), BOTH[1]!]
+    const past = secretOf({ ...retired(ADA, "Ada", 1), hosts: [shop] })
+    expect(whole(desired({ ...bob, hosts: [shop] }), [past, bobs], shelf)).toEqual([
+      "update Bob: record[shop.example]",
+    ])
+    const owner = secretOf(entry(BOB, "Bob", { hosts: [shop] }))
+    const back = desired({ ...ada, hosts: [shop] }, bob)
+    expect(whole(back, [past, owner], shelf)).toEqual([
+      "restore Ada: record[shop.example] secure close rename credential publish[]",
+      "update Bob: record[]",
+      "HostNotFree: update Ada",
+    ])
+    expect(whole(back, [past, bobs], shelf)).toEqual([
+      "restore Ada: record[shop.example] secure close rename credential publish[shop.example]",
+    ])
+  })
+
+  test("that a hand wrote into another tenant's tags are taken from there, not from their tenant", () => {
+    const owner = secretOf(entry(BOB, "Bob", { hosts: [shop] }))
+    expect(whole(desired(ada, { ...bob, hosts: [shop] }), [having([shop]), owner])).toEqual([
+      "update Ada: record[]",
+      "HostNotFree: update Bob",
+    ])
+  })
 })
 
 test("whoever may not be removed gets new migrations like everybody else", () => {

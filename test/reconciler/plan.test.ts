@@ -13,6 +13,7 @@ import {
   type Episode,
   foreign,
   history,
+  hosting,
   type Life,
   live,
   loss,
@@ -69,6 +70,14 @@ test("the same when entries are edited by hand", () => {
   fc.assert(fc.property(history(edit, edit, tampering), expectFinished), RUNS)
 })
 
+test("a host changes hands, and at no moment it leads to two tenants; each has what its file names in the end", () => {
+  const any = history(edit, hosting, hosting, fc.oneof(decision, loss, tampering))
+  fc.assert(
+    fc.property(any, (episodes) => void expectFinishedOrWaiting(episodes)),
+    RUNS,
+  )
+})
+
 test("a stranger's database keeps its name and its data; who wants that name waits, and is served meanwhile", () => {
   fc.assert(
     fc.property(history(edit, edit, foreign), (episodes) => {
@@ -97,7 +106,7 @@ test("a database that is gone is not made again before a person says so, and the
 })
 
 test("the order of what is listed and declared does not change the plan", () => {
-  const any = history(edit, edit, decision, loss, tampering, foreign)
+  const any = history(edit, edit, hosting, decision, loss, tampering, foreign)
   fc.assert(
     fc.property(any, fc.infiniteStream(fc.double({ min: 0, max: 1 })), (episodes, chance) => {
       const shuffled = <T>(list: readonly T[]) =>
@@ -186,6 +195,21 @@ test("control: by names alone, without markers, tenants get each other's data", 
       diff(desired, { secrets, databases: databases.map(({ name }) => ({ name, marker: undefined })) }, now),
   }
   expect(isFoundOut(blind)).toBe(true)
+})
+
+test("control: a host that is given before it is given up leads to two tenants", () => {
+  const hasty: Rules = {
+    restrain,
+    diff: (...input) => {
+      const all = diff(...input)
+      const busy = new Set(all.changes.map(({ tenant }) => tenant))
+      const taken = new Set(
+        all.contests.map(({ change }) => change).filter(({ tenant }) => !busy.has(tenant)),
+      )
+      return { ...all, contests: [], changes: [...all.changes, ...taken] }
+    },
+  }
+  expect(isFoundOut(hasty, history(edit, hosting))).toBe(true)
 })
 
 test("control: a ledger that forgets a tenant's database gets it made anew", () => {

@@ -273,4 +273,15 @@ function lookForHarm(world: SimulatedWorld): void {
     if (database && database.owner !== id) world.harm.push(`${id} is served the data of ${database.owner}`)
     if (database?.schema === "none") world.harm.push(`${id} is served a database without a schema`)
   }
+  for (const host of sharedHosts(world)) world.harm.push(`${host} leads to two tenants`)
+}
+
+/** Hosts that lead to the tenant, as the API reads its tags. */
+export const hostsLeadingTo = ({ tags }: SimulatedSecret): string[] =>
+  ["retired", "purging"].includes(tags["state"] ?? "") ? [] : (tags["hosts"]?.split(" ") ?? [])
+
+/** Hosts that lead to more than one tenant. */
+export function sharedHosts({ secrets }: SimulatedWorld): string[] {
+  const all = [...secrets.values()].flatMap(hostsLeadingTo)
+  return all.filter((host, n) => all.indexOf(host) < n)
 }

@@ -11,7 +11,7 @@ import {
   type TenantId,
 } from "../../reconciler/tenant.ts"
 import { desiredOf, type Files, observeLists, observeMarkers } from "./passes.ts"
-import { CELL, FLEET, served, type SimulatedWorld } from "./simulation.ts"
+import { CELL, FLEET, hostsLeadingTo, served, type SimulatedWorld } from "./simulation.ts"
 
 /**
  * Tenants whose wanted name is not to be had: a stranger's database has it, or that of a tenant who is protected from
@@ -54,10 +54,16 @@ export function faultsOfBlocked(world: SimulatedWorld, blocked: ReadonlySet<Tena
 
 /** Harm that was done on the way, and every difference between the world and the files; none in a good world. */
 export function faultsOf(world: SimulatedWorld, files: Files): string[] {
-  const desired = new Set(files.tenants.map(({ id }) => id)).union(files.held)
+  const declared = new Set(files.tenants.map(({ id }) => id))
+  const desired = declared.union(files.held)
+  // Whoever is served without a file keeps its hosts.
+  const strangers = [...world.secrets].filter(
+    ([name]) => !declared.has(name.slice("tenant-".length) as TenantId),
+  )
+  const kept = new Set(strangers.flatMap(([, secret]) => hostsLeadingTo(secret)))
   return [
     ...world.harm,
-    ...files.tenants.flatMap((tenant) => faultsOfServed(world, tenant)),
+    ...files.tenants.flatMap((tenant) => faultsOfServed(world, tenant, kept)),
     ...[...ownersOf(world)].filter((id) => !desired.has(id)).flatMap((id) => faultsOfAbsent(world, id)),
     ...leftovers(world, desired),
     ...restless(world, files),
@@ -77,7 +83,11 @@ const entryOf = (world: SimulatedWorld, id: TenantId): LedgerEntry | undefined =
 const isOpen = (world: SimulatedWorld, id: TenantId, slot: "a" | "b") =>
   world.roles.get(loginRole(id, slot))?.login ?? false
 
-function faultsOfServed(world: SimulatedWorld, tenant: Files["tenants"][number]): string[] {
+function faultsOfServed(
+  world: SimulatedWorld,
+  tenant: Files["tenants"][number],
+  kept: ReadonlySet<string>,
+): string[] {
   const { id, name, seed, suspended } = tenant
   const entry = entryOf(world, id)
   const slot = entry?.slot ?? "a"
@@ -93,6 +103,7 @@ function faultsOfServed(world: SimulatedWorld, tenant: Files["tenants"][number])
     schema: world.version,
     slot,
     ...(tenant.protected ? { protected: true } : {}),
+    hosts: tenant.hosts?.filter((host) => !kept.has(host)).toSorted(),
     // One that nothing has used stays until it is overwritten; it expires.
     approval: entry?.approval,
   }
