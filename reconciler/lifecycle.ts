@@ -168,9 +168,11 @@ function live(facts: Facts, tenant: Tenant): Result {
   if (!located) return missing(facts, tenant.name, "recreate")
   const secure: Action = { kind: "secure", database: located }
   if (!entry) {
-    // A soft-deleted secret comes back as it was, so it is closed before its credential is changed.
+    // A soft-deleted secret comes back as it was, so it is closed before its credential is changed. Its logins are open.
     const announce: Action | undefined =
-      secret || tenant.suspended ? undefined : { kind: "reserve", entry: { ...next, state: "suspended" } }
+      secret || tenant.suspended
+        ? undefined
+        : { kind: "reserve", entry: { ...next, state: "suspended", transition: "suspending" } }
     return change("repair", secure, announce, ...move, ...rows, ...settle(whole))
   }
   if (entry.state === "retired" || entry.state === "purging") {

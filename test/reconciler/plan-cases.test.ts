@@ -200,6 +200,17 @@ describe("hosts", () => {
   })
 })
 
+test("a tenant that is suspended while its lost entry is put right loses its logins too", () => {
+  const databases = [isAt("products-Ada", ADA)]
+  const [repair] = diff(desired(ada), { databases, secrets: [] }, NOW).changes
+  const announced = repair!.actions.find((action) => action.kind === "reserve")!.entry
+  const secrets = [secretOf(announced)]
+  expect(planned(desired(ada), { databases, secrets })).toEqual(["resume Ada: migrate credential publish"])
+  expect(planned(desired({ ...ada, suspended: true }), { databases, secrets })).toEqual([
+    "suspend Ada: record close record",
+  ])
+})
+
 test("whoever may not be removed gets new migrations like everybody else", () => {
   const behind = entry(ADA, "Ada", { protected: true, schema: "0000:zz" })
   const world = { databases: [isAt("products-Ada", ADA)], secrets: [secretOf(behind)] }
