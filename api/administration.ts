@@ -20,6 +20,7 @@ const Shown = z.strictObject({
     .string()
     .meta({ description: "declared (there is a file), reserved, active, suspended, retired or purging" }),
   schema: z.string().nullable(),
+  hosts: z.array(z.string()).meta({ description: "Its own, by its file." }),
 })
 const Wait = z.strictObject({
   wait: z

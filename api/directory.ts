@@ -1,14 +1,26 @@
-/** Tenants by name, as the vault's tags told it last: looked at anew in the background, and when a name is not there. */
+/** Tenants by name and by host, as the vault's tags told it last: looked at anew in the background, and when one is not there. */
 import type { Logger } from "../reconciler/log.ts"
 import { nameKey, type TenantId } from "../reconciler/tenant.ts"
 import { forLog } from "./failures.ts"
+import { labelOf } from "./host.ts"
 import { Problem } from "./problems.ts"
 
-export type NamedTenant = { id: TenantId; name: string; state: string; schema: string }
+/** `hosts`: its own, in lower case. */
+export type NamedTenant = {
+  id: TenantId
+  name: string
+  state: string
+  schema: string
+  hosts?: readonly string[] | undefined
+}
 
 export type Directory = {
   /** The tenant of this name, however it is capitalised. Throws Problem while no list could be read at all. */
   find: (name: string) => Promise<NamedTenant | undefined>
+  /** The same for a tenant's own host, which is given in lower case. */
+  findAt: (host: string) => Promise<NamedTenant | undefined>
+  /** The same as far as it is known already: it waits for nothing and throws nothing. */
+  knownAt: (host: string) => NamedTenant | undefined
   /** All tenants, in the order of their names, as fresh as the rate allows. */
   list: () => Promise<NamedTenant[]>
   close: () => void
@@ -23,6 +35,8 @@ export type DirectoryOptions = {
   missInterval: number
   /** How long a request waits for the list. */
   patience: number
+  /** Where tenants' hosts follow from their names: no tenant has a host of its own in these domains. */
+  domains: readonly string[]
 }
 
 const UNSERVED = new Set(["retired", "purging"])
@@ -30,11 +44,12 @@ const UNSERVED = new Set(["retired", "purging"])
 /** Reads nothing until it is asked, or the interval is over. */
 export function createDirectory(
   readTenants: () => Promise<NamedTenant[]>,
-  { now, interval, missInterval, patience }: DirectoryOptions,
+  { now, interval, missInterval, patience, domains }: DirectoryOptions,
   log: Logger,
 ): Directory {
   let tenants: NamedTenant[] | undefined
   let byName = new Map<string, NamedTenant>()
+  let byHost = new Map<string, NamedTenant>()
   let askedAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
   let wanted = false
@@ -45,7 +60,8 @@ export function createDirectory(
   async function read(): Promise<void> {
     try {
       tenants = await readTenants()
-      byName = index(tenants, log)
+      byName = index(tenants, ({ name }) => [nameKey(name)], "name", log)
+      byHost = index(outside(tenants, domains, log), ({ hosts = [] }) => hosts, "host", log)
     } catch (error) {
       log.warn({ error: forLog(error) }, "the list of tenants could not be read")
     } finally {
@@ -81,6 +97,15 @@ export function createDirectory(
       assertKnown()
       return byName.get(key)
     },
+    async findAt(host) {
+      if (!byHost.has(host)) await refresh(missInterval)
+      assertKnown()
+      return byHost.get(host)
+    },
+    knownAt(host) {
+      if (!wanted) void refresh(0)
+      return byHost.get(host)
+    },
     async list() {
       await refresh(missInterval)
       return assertKnown().toSorted((a, b) => (a.name < b.name ? -1 : 1))
@@ -89,18 +114,38 @@ export function createDirectory(
   }
 }
 
-/** A name leads to the one who is not retired. Where two claim it, it leads to nobody. */
-function index(tenants: NamedTenant[], log: Logger): Map<string, NamedTenant> {
+/** A key leads to the one who is not retired. Where two claim it, it leads to nobody. */
+function index(
+  tenants: NamedTenant[],
+  keysOf: (tenant: NamedTenant) => readonly string[],
+  what: "name" | "host",
+  log: Logger,
+): Map<string, NamedTenant> {
   const found = new Map<string, NamedTenant>()
-  for (const [key, claimants] of Map.groupBy(tenants, ({ name }) => nameKey(name))) {
+  const claims = tenants.flatMap((tenant) => [...new Set(keysOf(tenant))].map((key) => ({ key, tenant })))
+  for (const [key, group] of Map.groupBy(claims, (claim) => claim.key)) {
+    const claimants = group.map(({ tenant }) => tenant)
     const served = claimants.filter(({ state }) => !UNSERVED.has(state))
     const candidates = served.length > 0 ? served : claimants.slice(0, 1)
     if (candidates.length === 1) found.set(key, candidates[0]!)
     else
       log.error(
-        { alarm: "name-claimed-twice", tenants: candidates.map(({ id }) => id) },
-        "a name has two tenants",
+        { alarm: `${what}-claimed-twice`, tenants: candidates.map(({ id }) => id) },
+        `a ${what} has two tenants`,
       )
   }
   return found
+}
+
+/** The same tenants without hosts in our own domains: those are other tenants', or may be some day. */
+function outside(tenants: NamedTenant[], domains: readonly string[], log: Logger): NamedTenant[] {
+  return tenants.map((tenant) => {
+    const hosts = tenant.hosts?.filter((host) => labelOf(host, domains) === undefined)
+    if (hosts?.length === tenant.hosts?.length) return tenant
+    log.warn(
+      { alarm: "host-in-own-domain", tenant: tenant.id },
+      "a tenant's file names a host in TENANT_HOST_SUFFIXES, which is not served",
+    )
+    return { ...tenant, hosts }
+  })
 }

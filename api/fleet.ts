@@ -14,7 +14,13 @@ import {
   type TenantFile,
 } from "./tenant-files.ts"
 
-type ShownTenant = { name: string; id: string; state: string; schema: string | null }
+type ShownTenant = {
+  name: string
+  id: string
+  state: string
+  schema: string | null
+  hosts: readonly string[]
+}
 /** `isDone`: the reconciler has done it within the time that was given. */
 export type Change = { id: TenantId; name: string; isDone: boolean }
 
@@ -129,13 +135,20 @@ export function openFleet({ folder, directory, readCredential, interval }: Fleet
 
 export const toChanged = ({ id, name }: Change) => ({ tenantId: id, databaseName: databaseName(name) })
 
-const toShown = ({ id, name, state, schema }: NamedTenant): ShownTenant => ({ name, id, state, schema })
+const toShown = ({ id, name, state, schema, hosts = [] }: NamedTenant): ShownTenant => ({
+  name,
+  id,
+  state,
+  schema,
+  hosts,
+})
 /** There is a file, and nothing else yet. */
-const toDeclared = ({ tenant: { id, name } }: TenantFile): ShownTenant => ({
+const toDeclared = ({ tenant: { id, name, hosts = [] } }: TenantFile): ShownTenant => ({
   name,
   id,
   state: "declared",
   schema: null,
+  hosts,
 })
 
 const findByName = (files: TenantFile[], name: string) =>

@@ -58,7 +58,13 @@ async function serve(config: Config): Promise<void> {
   const { readCredential: readVault, listTenants } = openCredentials(config.credentials)
   const directory = createDirectory(
     listTenants,
-    { now, interval: config.NAMES_INTERVAL_MS, missInterval: 2000, patience: 5000 },
+    {
+      now,
+      interval: config.NAMES_INTERVAL_MS,
+      missInterval: 2000,
+      patience: 5000,
+      domains: config.TENANT_HOST_SUFFIXES,
+    },
     log,
   )
   const credentials = cacheCredentials(readVault, {

@@ -29,9 +29,10 @@ export function openTemplate({ template, fleet, folder }: TemplateSettings): {
       return { state: "active", uri, fleet }
     },
     async listTenants() {
-      return (await read()).map(({ tenant: { id, name, suspended } }) => ({
+      return (await read()).map(({ tenant: { id, name, suspended, hosts } }) => ({
         id,
         name,
+        hosts,
         state: suspended ? "suspended" : "active",
         schema: "unknown",
       }))

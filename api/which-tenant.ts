@@ -1,8 +1,10 @@
 /** Which tenant a request is for: by a header, by its host's name, or by its path, each where it is switched on. */
 import { domainToUnicode } from "node:url"
 import type { Request } from "express"
+import { isHostName } from "../reconciler/host-name.ts"
 import { TenantId, TenantName } from "../reconciler/tenant.ts"
 import type { Directory } from "./directory.ts"
+import { hostOf, labelOf } from "./host.ts"
 import { Problem } from "./problems.ts"
 
 /** In this order they are looked at; all that name a tenant must name the same one. */
@@ -13,12 +15,15 @@ export type TenantSettings = {
   sources: ReadonlySet<TenantSource>
   /** The header that carries the tenant's id. */
   header: string
-  /** <name>.<suffix> is the host of the tenant of that name, such as shopify.shop.example. */
+  /**
+   * <name>.<suffix> is the host of the tenant of that name, such as shopify.shop.example. What lies in these domains is
+   * nobody's by its file.
+   */
   hostSuffixes: readonly string[]
 }
 
-/** What one source says: an id, or a name that is to be looked up. */
-type Hint = { id: TenantId } | { name: string }
+/** What one source says: an id, or a name or a host that is to be looked up. */
+type Hint = { id: TenantId } | { name: string } | { host: string }
 
 const READERS: Record<TenantSource, (request: Request, settings: TenantSettings) => Hint | undefined> = {
   header: fromHeader,
@@ -37,7 +42,11 @@ export async function whichTenant(
   )
   const [only] = hints
   if (hints.length === 1 && only) return resolve(only, directory)
-  const [first, ...others] = await Promise.all(hints.map((hint) => resolve(hint, directory)))
+  const found = await Promise.all(
+    // A host that no tenant has may be the API's own address, so it names nobody, and nobody waits for it.
+    hints.map(async (hint) => ("host" in hint ? directory.knownAt(hint.host)?.id : resolve(hint, directory))),
+  )
+  const [first, ...others] = found.filter((id) => id !== undefined)
   if (first === undefined)
     throw new Problem("tenant-missing", `the request names no tenant: ${waysOf(settings)}`)
   if (others.some((other) => other !== first)) {
@@ -48,6 +57,11 @@ export async function whichTenant(
 
 async function resolve(hint: Hint, directory: Directory): Promise<TenantId> {
   if ("id" in hint) return hint.id
+  if ("host" in hint) {
+    const served = await directory.findAt(hint.host)
+    if (!served) throw new Problem("tenant-not-found", "no tenant has this host")
+    return served.id
+  }
   // What cannot be a tenant's name is not looked up.
   const tenant = TenantName.safeParse(hint.name).success ? await directory.find(hint.name) : undefined
   if (!tenant) throw new Problem("tenant-not-found", "there is no tenant of this name")
@@ -66,16 +80,10 @@ function fromHeader(request: Request, { header }: TenantSettings): Hint | undefi
 }
 
 function fromHost(request: Request, { hostSuffixes }: TenantSettings): Hint | undefined {
-  const values = request.headersDistinct["host"] ?? []
-  if (values.length > 1)
-    throw new Problem("tenant-repeated", `the header Host was sent ${values.length} times`)
-  const host = (values[0] ?? "")
-    .toLowerCase()
-    .replace(/:\d{1,5}$/, "")
-    .replace(/\.$/, "")
-  const suffix = hostSuffixes.find((one) => host.endsWith(`.${one}`))
-  if (suffix === undefined) return undefined
-  return { name: domainToUnicode(host.slice(0, -suffix.length - 1)) }
+  const host = hostOf(request)
+  const label = labelOf(host, hostSuffixes)
+  if (label === undefined) return isHostName(host) ? { host } : undefined
+  return label === "" ? undefined : { name: domainToUnicode(label) }
 }
 
 /** Where `takePathTenant` keeps what it took. */
@@ -108,7 +116,7 @@ export const prefixOf = (request: Request): string => taken.get(request)?.prefix
 function waysOf({ sources, header, hostSuffixes }: TenantSettings): string {
   const ways: Record<TenantSource, string> = {
     header: `send its id in the header ${header}`,
-    host: `use the host <name>.${hostSuffixes[0] ?? ""}`,
+    host: `use the host <name>.${hostSuffixes[0] ?? ""} or a host of its own`,
     path: "begin the path with /t/<name>",
   }
   return [...sources].map((source) => ways[source]).join(", or ")

@@ -114,6 +114,8 @@ async function main(): Promise<void> {
     ...(process.env["METRICS_PORT"] ? { METRICS_PORT: process.env["METRICS_PORT"] } : {}),
     TENANT_FROM: "header,host,path",
     TENANT_HOST_SUFFIXES: "localhost",
+    // The vault is at hand.
+    NAMES_INTERVAL_MS: "1000",
     ...auth,
     ...vault.environment("api"),
   })

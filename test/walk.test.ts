@@ -1,4 +1,7 @@
 /** What the README promises to a person who tries the system: one walk through it, in this order. */
+import { once } from "node:events"
+import { get, type IncomingMessage } from "node:http"
+import { json } from "node:stream/consumers"
 import { beforeAll, describe, expect, it } from "vitest"
 import { eventually } from "./eventually.ts"
 import { useSystem } from "./system.ts"
@@ -151,6 +154,60 @@ describe("while it runs", () => {
     expect(await productDatabases()).toContain("products-Acme")
     expect(await productDatabases()).not.toContain(`retired-${ACME}`)
     expect(await secretOf(ACME)).toMatchObject({ enabled: true })
+  })
+})
+
+describe("a host of a tenant's own", () => {
+  const acme = (more: string) => save("acme.yaml", `id: ${ACME}\nname: Acme\nseed: demo\n${more}`)
+  const globex = (more: string) => save("globex.yaml", `id: ${GLOBEX}\nname: Globex\nseed: demo\n${more}`)
+  /** What the product 51 is called there, which Acme alone has; or what the refusal is. */
+  const at = async (host: string): Promise<string> => {
+    const target = { host: "127.0.0.1", port: system.ports.api, path: "/products/51", headers: { host } }
+    const [response] = (await once(get(target), "response")) as [IncomingMessage]
+    const { name, type } = (await json(response)) as { name?: string; type?: string }
+    return name ?? type ?? ""
+  }
+  const leads = (host: string, where: string) =>
+    eventually(`${host} leads to ${where}`, async () => expect(await at(host)).toBe(where))
+  const [NOBODY, OTHER] = ["/problems/tenant-not-found", "/problems/product-not-found"]
+
+  it("leads to it once the file names it, and nowhere once it does not", async () => {
+    expect(await at("shop.acme.example")).toBe(NOBODY)
+    await acme("hosts: [Shop.Acme.example]\n")
+    await leads("shop.acme.example", "Anvil")
+    expect(await at("shop.acme.example:443")).toBe("Anvil")
+    await acme("")
+    await leads("shop.acme.example", NOBODY)
+  })
+
+  it("changes hands by one commit, and two files that name it at once change nothing", async () => {
+    await acme("hosts: [shop.acme.example]\n")
+    await leads("shop.acme.example", "Anvil")
+    await globex("hosts: [shop.acme.example]\n")
+    await eventually("the clash is told", async () =>
+      expect((await system.status()).problems.join("\n")).toMatch(
+        /globex\.yaml:4: hosts: shop\.acme\.example is also in \S+acme\.yaml; a host leads to one tenant/,
+      ),
+    )
+    expect(await at("shop.acme.example")).toBe("Anvil")
+    await acme("")
+    await leads("shop.acme.example", OTHER)
+    await globex("")
+    await leads("shop.acme.example", NOBODY)
+  })
+
+  it("in the API's own domain is not its own: other tenants' requests stay theirs", async () => {
+    await acme("hosts: [acme.example]\n")
+    await leads("acme.example", "Anvil")
+    expect(await at("globex.localhost")).toBe(OTHER)
+    await acme("hosts: [globex.localhost]\n")
+    await eventually("the fault is told", async () =>
+      expect((await system.status()).problems.join("\n")).toContain("hosts: must not be in localhost"),
+    )
+    expect(await at("globex.localhost")).toBe(OTHER)
+    expect(await at("acme.localhost")).toBe("Anvil")
+    await acme("")
+    await leads("acme.example", NOBODY)
   })
 })
 

@@ -112,7 +112,7 @@ function ourApp(): Express {
   const rate = { now, capacity: 1000 }
   const directory = createDirectory(
     () => Promise.resolve([]),
-    { now, interval: 1e9, missInterval: 1e9, patience: 1000 },
+    { now, interval: 1e9, missInterval: 1e9, patience: 1000, domains: [] },
     log,
   )
   return createApp({

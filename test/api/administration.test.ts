@@ -73,6 +73,7 @@ test("a tenant that is asked for becomes a file, and is answered once it is serv
     id: file!.id,
     state: "active",
     schema: "0005:x",
+    hosts: [],
   })
 })
 
@@ -84,8 +85,12 @@ test("who does not wait gets 202 and a place to look", async () => {
 
 test("a rename edits one line, and everything else in the file stays", async () => {
   const id = newTenantId()
-  const text = `# ours\nid: ${id} # for ever\nname: Acme\nprotected: true # do not remove\n`
+  const text = `# ours\nid: ${id} # for ever\nname: Acme\nhosts: [ Shop.Acme.example ] # ours too\nprotected: true # do not remove\n`
   await writeFile(path.join(folder, "some-file.yaml"), text)
+  expect((await send("GET", "/tenants/acme")).body).toMatchObject({
+    state: "declared",
+    hosts: ["shop.acme.example"],
+  })
   await reconcile()
   const asked = send("PATCH", "/tenants/ACME?wait=30", { newName: "Acme-Corp" })
   await expect.poll(async () => (await declared())[0]!.name).toBe("Acme-Corp")

@@ -13,11 +13,12 @@ let shop: TestTenant
 let cafe: TestTenant
 let listed: NamedTenant[]
 
-const named = (id: TestTenant["id"], name: string, state = "active"): NamedTenant => ({
+const named = (id: TestTenant["id"], name: string, state = "active", hosts: string[] = []): NamedTenant => ({
   id,
   name,
   state,
   schema: "1",
+  hosts,
 })
 
 beforeAll(async () => {
@@ -26,7 +27,16 @@ beforeAll(async () => {
   cafe = await world.addTenant("Cafe")
   for (const tenant of [shop, cafe])
     await world.sql(tenant.database, `insert into products (name, price) values ('of ${tenant.id}', 1)`)
-  listed = [named(shop.id, "Shopify"), named(cafe.id, "Café")]
+  listed = [
+    named(shop.id, "Shopify", "active", ["shop.brand.example", "brand.example"]),
+    // Those within the API's own domains are not believed.
+    named(cafe.id, "Café", "active", [
+      "cafe.example",
+      "shopify.localhost",
+      "nobody.shop.example",
+      "shop.example",
+    ]),
+  ]
   api = await world.serve({
     listTenants: () => Promise.resolve(listed),
     directory: { missInterval: 600_000 },
@@ -50,6 +60,9 @@ test.each([
   "Host: shopify.localhost\r\nHost: xn--caf-dma.localhost",
   "Host: shopify.localhost\r\nHost: shopify.localhost",
   "Host: shopify.localhost, xn--caf-dma.localhost",
+  "Host: shop.brand.example\r\nHost: cafe.example",
+  "Host: shop.brand.example, cafe.example",
+  "Host: shop.brand.example\r\n cafe.example",
 ])("more than one host is refused: %j", async (headers) => {
   const { hostname, port } = new URL(api.url)
   const socket = connect(Number(port), hostname)
@@ -79,9 +92,29 @@ test.each([
   ["its name before .localhost", "/products", () => ({ Host: "shopify.localhost:3000" })],
   ["its name in the path", "/t/Shopify/products", () => ({})],
   ["its name in the path, in small letters", "/t/shopify/products?limit=1", () => ({})],
+  ["a host of its own", "/products", () => ({ Host: "shop.brand.example" })],
+  ["another host of its own", "/products", () => ({ Host: "brand.example" })],
+  ["a host of its own, in capitals, with a port", "/products", () => ({ Host: "SHOP.Brand.Example:8443" })],
+  ["a host of its own, with a final dot", "/products", () => ({ Host: "shop.brand.example.:80" })],
+  [
+    "a host of its own, its id and its name",
+    "/t/shopify/products",
+    () => ({ Host: "shop.brand.example", "X-TenantId": shop.id }),
+  ],
+  [
+    "its id, at a host that no tenant has",
+    "/products",
+    () => ({ Host: "api.example", "X-TenantId": shop.id }),
+  ],
+  ["its name, at a host that no tenant has", "/t/shopify/products", () => ({ Host: "api.example" })],
   ["all three", "/t/shopify/products", () => ({ Host: "shopify.localhost", "X-TenantId": shop.id })],
 ])("a tenant is found by %s", async (_, target, headers) => {
   expect(await raw(target, headers())).toEqual({ status: 200, type: undefined, owner: shop.id })
+})
+
+test("whoever names another tenant's host in our domain gets none of its requests, and the log says so", async () => {
+  expect(await raw("/products", { Host: "shopify.localhost" })).toMatchObject({ status: 200, owner: shop.id })
+  expect(api.logged.join("")).toContain("host-in-own-domain")
 })
 
 test("names that are not ASCII work in the host and in the path", async () => {
@@ -118,9 +151,37 @@ test.each([
     "a domain of somebody else's",
     "/products",
     () => ({ Host: "shopify.shop.example.evil.example" }),
+    unknown,
+  ],
+  ["a suffix without its dot", "/products", () => ({ Host: "shopifyshop.example" }), unknown],
+  ["a host below a tenant's", "/products", () => ({ Host: "a.shop.brand.example" }), unknown],
+  ["a host above a tenant's", "/products", () => ({ Host: "example" }), missing],
+  ["an address", "/products", () => ({ Host: "[::1]:3000" }), missing],
+  ["a host with a path", "/products", () => ({ Host: "shop.brand.example/x" }), missing],
+  ["a host with a user", "/products", () => ({ Host: "shop.brand.example@evil.example" }), missing],
+  ["a host before a hash", "/products", () => ({ Host: "shop.brand.example#.evil.example" }), missing],
+  ["a host with two ports", "/products", () => ({ Host: "shop.brand.example:80:80" }), missing],
+  ["a host with two final dots", "/products", () => ({ Host: "shop.brand.example.." }), missing],
+  [
+    "a forwarded host of a tenant's own",
+    "/products",
+    () => ({ "X-Forwarded-Host": "shop.brand.example" }),
     missing,
   ],
-  ["a suffix without its dot", "/products", () => ({ Host: "shopifyshop.example" }), missing],
+  [
+    "a host of its own and the header disagree",
+    "/products",
+    () => ({ Host: "shop.brand.example", "X-TenantId": cafe.id }),
+    ambiguous,
+  ],
+  [
+    "a host of its own and the path disagree",
+    "/t/shopify/products",
+    () => ({ Host: "cafe.example" }),
+    ambiguous,
+  ],
+  ["a host in our domain that a file names", "/products", () => ({ Host: "nobody.shop.example" }), unknown],
+  ["our bare domain that a file names", "/products", () => ({ Host: "shop.example" }), missing],
   ["a forwarded host", "/products", () => ({ "X-Forwarded-Host": "shopify.localhost" }), missing],
   ["a name nobody has", "/t/nobody/products", () => ({}), unknown],
   ["a host nobody has", "/products", () => ({ Host: "nobody.localhost" }), unknown],
@@ -224,6 +285,97 @@ test("a name follows its tenant, the retired one gives way, and a name that two 
   await expect.poll(owner).toBe(404)
   expect(fresh.logged.join("")).toContain("name-claimed-twice")
   await fresh.close()
+})
+
+/** The API by hosts alone, over a list that a test may change; `at` is whose product a host shows, or the refusal. */
+async function byHosts(start: NamedTenant[], directory: Parameters<World["serve"]>[0] = {}) {
+  const said = { tenants: start }
+  const fresh = await world.serve({
+    listTenants: () => Promise.resolve(said.tenants),
+    tenants: { sources: new Set(["host"]), hostSuffixes: ["localhost"] },
+    ...directory,
+  })
+  const at = async (Host: string) => {
+    const { status, owner } = await raw("/products", { Host }, fresh)
+    return owner ?? status
+  }
+  return { said, fresh, at }
+}
+
+test("a host is served at the next look once it is named, changes hands, and leads nowhere once it is not", async () => {
+  const host = "new.example"
+  const [shops, cafes] = [
+    (...hosts: string[]) => named(shop.id, "S", "active", hosts),
+    (...hosts: string[]) => named(cafe.id, "C", "active", hosts),
+  ]
+  const { said, fresh, at } = await byHosts([shops(), cafes()], { directory: { interval: 10 } })
+  expect(await at(host)).toBe(404)
+  said.tenants = [shops(host), cafes()]
+  expect(await at(host)).toBe(shop.id)
+  said.tenants = [shops(), cafes()]
+  await expect.poll(() => at(host)).toBe(404)
+  said.tenants = [shops(), cafes(host)]
+  expect(await at(host)).toBe(cafe.id)
+  await fresh.close()
+})
+
+test("a host that two tenants have leads to neither; a retired one gives way", async () => {
+  const pair = (...states: string[]) => [
+    named(shop.id, "S", states[0], ["two.example"]),
+    named(cafe.id, "C", states[1], ["two.example"]),
+  ]
+  const { said, fresh, at } = await byHosts(pair("active", "active"), { directory: { interval: 10 } })
+  expect(await at("two.example")).toBe(404)
+  expect(fresh.logged.join("")).toContain("host-claimed-twice")
+  said.tenants = pair("active", "suspended")
+  expect(await at("two.example")).toBe(404)
+  said.tenants = pair("retired", "active")
+  await expect.poll(() => at("two.example")).toBe(cafe.id)
+  await fresh.close()
+})
+
+test("at its own host too a suspended tenant is 403, a retired one 410, and one that is being made 503", async () => {
+  const { fresh, at } = await byHosts(
+    ["suspended", "retired", "reserved"].map((state) => {
+      const id = newTenantId()
+      world.vault.set(id, { state: state as "suspended" })
+      return named(id, state, state, [`${state}.example`])
+    }),
+  )
+  expect(await Promise.all(["suspended.example", "retired.example", "reserved.example"].map(at))).toEqual([
+    403, 410, 503,
+  ])
+  await fresh.close()
+})
+
+test("hosts that nobody has cost a bounded number of looks, and none where another way names the tenant", async () => {
+  const { fresh } = await byHosts(listed, { directory: { missInterval: 600_000 } })
+  await Promise.all(Array.from({ length: 50 }, (_, n) => raw("/products", { Host: `h${n}.example` }, fresh)))
+  expect(fresh.lists()).toBe(1)
+  const { fresh: both } = await byHosts(listed, {
+    listTenants: () => new Promise(() => {}),
+    tenants: { sources: new Set(["header", "host"]), hostSuffixes: ["localhost"] },
+  })
+  for (let n = 0; n < 20; n++) {
+    const answer = await raw("/products", { Host: `h${n}.example`, "X-TenantId": shop.id }, both)
+    expect(answer.owner).toBe(shop.id)
+  }
+  expect(both.lists()).toBe(1)
+  await Promise.all([fresh.close(), both.close()])
+})
+
+test("by its own host nobody is found where hosts are switched off", async () => {
+  const byPath = await world.serve({
+    listTenants: () => Promise.resolve(listed),
+    tenants: { sources: new Set(["header", "path"]) },
+  })
+  expect(await raw("/products", { Host: "shop.brand.example" }, byPath)).toEqual(missing)
+  expect(await raw("/products", { Host: "shop.brand.example", "X-TenantId": cafe.id }, byPath)).toMatchObject(
+    {
+      owner: cafe.id,
+    },
+  )
+  await byPath.close()
 })
 
 test("while the list cannot be read, known names are served on, and without any list it is 503", async () => {

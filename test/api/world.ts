@@ -217,7 +217,14 @@ async function serve(vault: FakeVault, options: ServeOptions) {
       listed.calls++
       return (options.listTenants ?? (() => Promise.resolve([])))()
     },
-    { now, interval: 600_000, missInterval: 0, patience: 5000, ...options.directory },
+    {
+      now,
+      interval: 600_000,
+      missInterval: 0,
+      patience: 5000,
+      domains: options.tenants?.hostSuffixes ?? [],
+      ...options.directory,
+    },
     log,
   )
   // A client that was starved of time must not meet a connection that is just being closed for idleness.
