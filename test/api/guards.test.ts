@@ -113,7 +113,7 @@ test("with a template one credential serves all tenants of the folder, and the m
   const folder = await mkdtemp(path.join(tmpdir(), "tenantry-tenants-"))
   const declare = (tenant: { id: string }, name: string, more = "") =>
     writeFile(path.join(folder, `${name}.yaml`), `id: ${tenant.id}\nname: ${name}\n${more}`)
-  await declare(shop, "Shop")
+  await declare(shop, "Shop", "hosts: [Shop.Brand.example]\n")
   await writeFile(path.join(folder, "broken.yaml"), "id: [")
   await world.admin.query("create role everybody login superuser password 'one-for-all'")
   const uri = new URL(shop.uri)
@@ -134,7 +134,11 @@ test("with a template one credential serves all tenants of the folder, and the m
     status: 503,
     body: { type: "/problems/database-mismatch" },
   })
-  expect((await listTenants()).map(({ name }: NamedTenant) => name)).toEqual(["Other", "Shop"])
+  const files = (await listTenants()).map(({ name, hosts }: NamedTenant) => [name, hosts])
+  expect(files).toEqual([
+    ["Other", undefined],
+    ["Shop", ["shop.brand.example"]],
+  ])
   await rm(folder, { recursive: true })
   await expect(readCredential(shop.id)).rejects.toThrow(TransientError)
   await templated.close()
