@@ -9,6 +9,7 @@ const END_WITHIN = 2000
 const EXPORTERS: Record<string, () => Promise<{ OTLPTraceExporter: new () => object }>> = {
   "http/protobuf": () => import("@opentelemetry/exporter-trace-otlp-proto"),
   "http/json": () => import("@opentelemetry/exporter-trace-otlp-http"),
+  grpc: () => import("@opentelemetry/exporter-trace-otlp-grpc"),
 }
 
 /** How traces are to be sent; undefined: not at all. Source: the specification of OpenTelemetry's SDK configuration. */
@@ -31,7 +32,7 @@ export async function startTracing(service: string, log: Logger): Promise<EndTra
   if (protocol === undefined) return async () => {}
   const load = EXPORTERS[protocol]
   if (!load) {
-    const known = Object.keys(EXPORTERS).join(" and ")
+    const known = Object.keys(EXPORTERS).join(", ")
     log.error(
       { protocol, known },
       "traces are not sent: set OTEL_EXPORTER_OTLP_PROTOCOL to one that is known",

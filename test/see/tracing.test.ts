@@ -1,5 +1,5 @@
 /** Tracing by OpenTelemetry's variables: nothing where they name no endpoint, and passed on where they do. */
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -12,6 +12,7 @@ import { observeRequests } from "../../reconciler/providers/vault-calls.ts"
 import { inSpan } from "../../reconciler/spans.ts"
 import { startTracing } from "../../reconciler/tracing.ts"
 import { startCollector } from "./collector.ts"
+import { startGrpcCollector } from "./grpc-collector.ts"
 import { parseSeries, sumOf } from "./series.ts"
 
 const TRACING = path.resolve(import.meta.dirname, "../../reconciler/tracing.ts")
@@ -44,11 +45,33 @@ test("without an endpoint, or switched off, nothing of the SDK is loaded; with o
 })
 
 test("a protocol that is not there is said, and traces are not sent", () => {
-  const { files, logged } = load({ ...ON, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" })
+  const { files, logged } = load({ ...ON, OTEL_EXPORTER_OTLP_PROTOCOL: "zipkin" })
   expect([files, logged]).toEqual([
     0,
     "traces are not sent: set OTEL_EXPORTER_OTLP_PROTOCOL to one that is known",
   ])
+})
+
+test("by gRPC, the only protocol of Azure's own agent, a span arrives with the service that made it", async () => {
+  const agent = await startGrpcCollector()
+  const program = `
+    import { inSpan } from ${JSON.stringify(path.resolve(TRACING, "../spans.ts"))}
+    import { startTracing } from ${JSON.stringify(TRACING)}
+    const end = await startTracing("tenantry-test", { error: console.error, debug() {} })
+    await inSpan("sent by gRPC", {}, async () => {})
+    await end()`
+  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: agent.url, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    env: { PATH: process.env["PATH"]!, ...environment },
+    stdio: ["ignore", "ignore", "inherit"],
+  })
+  try {
+    expect(await once(child, "close")).toEqual([0, null])
+    expect(agent.received()).toContain("sent by gRPC")
+    expect(agent.received()).toContain("tenantry-test")
+  } finally {
+    agent.close()
+  }
 })
 
 const collector = await startCollector()
