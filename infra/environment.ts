@@ -2,31 +2,45 @@
 import { Certificate } from "@pulumi/azure-native/app/certificate.js"
 import { ManagedEnvironment } from "@pulumi/azure-native/app/managedEnvironment.js"
 import type { UserAssignedIdentity } from "@pulumi/azure-native/managedidentity/userAssignedIdentity.js"
-import { interpolate, type Resource } from "@pulumi/pulumi"
+import { type Input, interpolate, type Resource, secret } from "@pulumi/pulumi"
 import type { Network } from "./network.ts"
 import type { Place } from "./place.ts"
 import type { Vault } from "./vault.ts"
 
+type Parts = {
+  network: Network | undefined
+  certificateReader: UserAssignedIdentity | undefined
+  /** Where traces go: a connection string of Application Insights. */
+  insights: Input<string>
+}
+
 export function createEnvironment(
   place: Place,
-  network: Network | undefined,
-  certificateReader: UserAssignedIdentity | undefined,
+  { network, certificateReader, insights }: Parts,
 ): ManagedEnvironment {
   const { settings, names, resourceGroupName, location, tags } = place
-  return new ManagedEnvironment("environment", {
-    resourceGroupName,
-    environmentName: names.environment,
-    location,
-    tags,
-    workloadProfiles: [{ name: "Consumption", workloadProfileType: "Consumption" }],
-    // A diagnostic setting sends the logs on, so the workspace's key is nowhere in the state.
-    appLogsConfiguration: { destination: "azure-monitor" },
-    zoneRedundant: settings.network.zoneRedundant,
-    ...(network ? { vnetConfiguration: { infrastructureSubnetId: network.apps.id, internal: false } } : {}),
-    ...(certificateReader
-      ? { identity: { type: "UserAssigned", userAssignedIdentities: [certificateReader.id] } }
-      : {}),
-  })
+  return new ManagedEnvironment(
+    "environment",
+    {
+      resourceGroupName,
+      environmentName: names.environment,
+      location,
+      tags,
+      workloadProfiles: [{ name: "Consumption", workloadProfileType: "Consumption" }],
+      // A diagnostic setting sends the logs on, so the workspace's key is nowhere in the state.
+      appLogsConfiguration: { destination: "azure-monitor" },
+      // An agent of the environment takes traces by OTLP and tells each app where it is, by OTEL_EXPORTER_OTLP_ENDPOINT and
+      // OTEL_EXPORTER_OTLP_PROTOCOL=grpc (learn.microsoft.com/azure/container-apps/opentelemetry-agents).
+      appInsightsConfiguration: { connectionString: secret(insights) },
+      openTelemetryConfiguration: { tracesConfiguration: { destinations: ["appInsights"] } },
+      zoneRedundant: settings.network.zoneRedundant,
+      ...(network ? { vnetConfiguration: { infrastructureSubnetId: network.apps.id, internal: false } } : {}),
+      ...(certificateReader
+        ? { identity: { type: "UserAssigned", userAssignedIdentities: [certificateReader.id] } }
+        : {}),
+    },
+    { additionalSecretOutputs: ["appInsightsConfiguration"] },
+  )
 }
 
 /** The certificate of *.<suffix>, read from the operator's vault and followed as it is renewed there. */

@@ -4,9 +4,8 @@ import { ResourceGroup } from "@pulumi/azure-native/resources/resourceGroup.js"
 import { getStack, log, type Output, interpolate } from "@pulumi/pulumi"
 import { createAlerts } from "./alerts.ts"
 import { createApi } from "./api-app.ts"
-import { readSettings } from "./config.ts"
+import { readStack } from "./config.ts"
 import { createCertificate, createEnvironment } from "./environment.ts"
-import { namesOf } from "./names.ts"
 import { connectVault, createNetwork } from "./network.ts"
 import { createObservability, keepDiagnostics } from "./observability.ts"
 import type { Place } from "./place.ts"
@@ -15,8 +14,7 @@ import { createRegistry } from "./registry.ts"
 import { createIdentity, grant } from "./roles.ts"
 import { createSecret, createVault } from "./vault.ts"
 
-const settings = readSettings()
-const names = namesOf(settings.name, getStack())
+const { settings, names } = readStack()
 const tags = { application: "tenantry", stack: getStack() }
 const { location, domain, images } = settings
 const client = getClientConfigOutput()
@@ -31,18 +29,13 @@ const place: Place = {
   directoryId: client.tenantId,
 }
 
-const { workspace } = createObservability(place)
+const { workspace, insights } = createObservability(place)
 const registry = createRegistry(place)
 const network = settings.network.private ? createNetwork(place) : undefined
 
 // Two vaults, so that a role on one opens nothing of the other: the API reads tenants' secrets, never Neon's key.
 const tenantVault = createVault(place, "tenant-vault", names.tenantVault)
 const operatorVault = createVault(place, "operator-vault", names.operatorVault)
-const neonApiKey = createSecret(place, operatorVault, names.neonApiKey, settings.neonApiKey)
-const repositoryToken =
-  settings.repositoryToken === undefined
-    ? undefined
-    : createSecret(place, operatorVault, names.repositoryToken, settings.repositoryToken)
 const tenantDoor = network && connectVault(place, network, "tenant-vault", tenantVault.id)
 const operatorDoor = network && connectVault(place, network, "operator-vault", operatorVault.id)
 
@@ -57,6 +50,17 @@ const apiRoles = [
   grant(place, "api-pulls", { to: apiIdentity, role: "AcrPull", scope: registry.id }),
 ]
 const reconcilerIdentity = createIdentity(place, "reconciler-identity", names.reconcilerIdentity)
+/** Keeps one secret for the reconciler, which may read that one of the vault's. */
+const keep = (name: string, value: string) => {
+  const secret = createSecret(place, operatorVault, name, value)
+  const role = { to: reconcilerIdentity, role: "Key Vault Secrets User", scope: secret.id } as const
+  return { ...secret, ready: [secret.resource, grant(place, `reconciler-reads-${name}`, role)] }
+}
+const neonApiKey = keep(names.neonApiKey, settings.neonApiKey)
+const repositoryToken =
+  settings.repositoryToken === undefined ? undefined : keep(names.repositoryToken, settings.repositoryToken)
+const webhookSecret =
+  settings.webhookSecret === undefined ? undefined : keep(names.webhookSecret, settings.webhookSecret)
 const reconcilerRoles = [
   grant(place, "reconciler-keeps-tenants", {
     to: reconcilerIdentity,
@@ -64,26 +68,16 @@ const reconcilerRoles = [
     scope: tenantVault.id,
     onTenants: true,
   }),
-  grant(place, "reconciler-reads-neon-api-key", {
-    to: reconcilerIdentity,
-    role: "Key Vault Secrets User",
-    scope: neonApiKey.id,
-  }),
-  ...(repositoryToken
-    ? [
-        grant(place, "reconciler-reads-repository-token", {
-          to: reconcilerIdentity,
-          role: "Key Vault Secrets User",
-          scope: repositoryToken.id,
-        }),
-      ]
-    : []),
   grant(place, "reconciler-pulls", { to: reconcilerIdentity, role: "AcrPull", scope: registry.id }),
 ]
 
 const certificateReader =
   domain && createIdentity(place, "certificate-identity", `${names.environment}-certificate`)
-const environment = createEnvironment(place, network, certificateReader)
+const environment = createEnvironment(place, {
+  network,
+  certificateReader,
+  insights: insights.connectionString,
+})
 const certificate =
   domain &&
   certificateReader &&
@@ -122,10 +116,10 @@ const reconciler =
     identity: reconcilerIdentity,
     neonApiKey,
     repositoryToken,
+    webhookSecret,
     dependsOn: [
       ...reconcilerRoles,
-      neonApiKey.resource,
-      ...(repositoryToken ? [repositoryToken.resource] : []),
+      ...[neonApiKey, repositoryToken, webhookSecret].flatMap((kept) => kept?.ready ?? []),
       ...(tenantDoor ? [tenantDoor] : []),
       ...(operatorDoor ? [operatorDoor] : []),
     ],

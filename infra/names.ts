@@ -52,6 +52,10 @@ export function checkName(kind: Kind, name: string): string {
   )
 }
 
+/** The secrets of the operator's vault that the program puts there. */
+export const OPERATOR_SECRETS = ["neon-api-key", "repository-token", "webhook-secret"] as const
+const [NEON_API_KEY, REPOSITORY_TOKEN, WEBHOOK_SECRET] = OPERATOR_SECRETS
+
 /** All names of one deployment. `name` and `stack` make those that must be unique in the world. */
 export function namesOf(name: string, stack: string) {
   return {
@@ -69,8 +73,9 @@ export function namesOf(name: string, stack: string) {
     reconcilerIdentity: checkName("identity", `${name}-${stack}-reconciler`),
     api: checkName("containerApp", `${name}-${stack}-api`),
     reconciler: checkName("containerApp", `${name}-${stack}-reconciler`),
-    neonApiKey: checkName("secret", "neon-api-key"),
-    repositoryToken: checkName("secret", "repository-token"),
+    neonApiKey: checkName("secret", NEON_API_KEY),
+    repositoryToken: checkName("secret", REPOSITORY_TOKEN),
+    webhookSecret: checkName("secret", WEBHOOK_SECRET),
   }
 }
 

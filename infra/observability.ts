@@ -15,18 +15,23 @@ export function createObservability({ settings, names, resourceGroupName, locati
     sku: { name: "PerGB2018" },
     retentionInDays: settings.logRetentionDays,
   })
-  const insights = new Component("insights", {
-    resourceGroupName,
-    resourceName: names.insights,
-    location,
-    tags,
-    kind: "web",
-    applicationType: "web",
-    workspaceResourceId: workspace.id,
-    ingestionMode: "LogAnalytics",
-    // Who sends must have a role; the connection string alone opens nothing.
-    disableLocalAuth: true,
-  })
+  const insights = new Component(
+    "insights",
+    {
+      resourceGroupName,
+      resourceName: names.insights,
+      location,
+      tags,
+      kind: "web",
+      applicationType: "web",
+      workspaceResourceId: workspace.id,
+      ingestionMode: "LogAnalytics",
+      // The environment's agent, which sends the traces, has no identity: it shows the connection string
+      // (github.com/microsoft/azure-container-apps/issues/1340).
+      disableLocalAuth: false,
+    },
+    { additionalSecretOutputs: ["connectionString", "instrumentationKey"] },
+  )
   return { workspace, insights }
 }
 

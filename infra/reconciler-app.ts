@@ -22,12 +22,14 @@ type Parts = {
   neonApiKey: VaultSecret
   /** Of a private repository. */
   repositoryToken: VaultSecret | undefined
+  /** Signs the events that are sent. */
+  webhookSecret: VaultSecret | undefined
   dependsOn: Resource[]
 }
 
 export function createReconciler(place: Place, image: string, parts: Parts): ContainerApp {
   const { settings, names, resourceGroupName, location, tags } = place
-  const { identity, neonApiKey, repositoryToken } = parts
+  const { identity, neonApiKey, repositoryToken, webhookSecret } = parts
   const secret = (name: string, { url }: VaultSecret) => ({ name, keyVaultUrl: url, identity: identity.id })
   return new ContainerApp(
     "reconciler",
@@ -49,6 +51,7 @@ export function createReconciler(place: Place, image: string, parts: Parts): Con
         secrets: [
           secret(names.neonApiKey, neonApiKey),
           ...(repositoryToken ? [secret(names.repositoryToken, repositoryToken)] : []),
+          ...(webhookSecret ? [secret(names.webhookSecret, webhookSecret)] : []),
         ],
       },
       template: {
@@ -86,7 +89,7 @@ export function createReconciler(place: Place, image: string, parts: Parts): Con
 }
 
 function reconcilerVariables({ settings, names }: Place, { identity, tenantVault }: Parts) {
-  const { neon, oidc, repository } = settings
+  const { neon, oidc, repository, webhook } = settings
   const checkout = [ROOT, LINK, repository.folder].filter((part) => part !== "").join("/")
   return variables({
     ...settings.reconciler.environment,
@@ -105,6 +108,9 @@ function reconcilerVariables({ settings, names }: Place, { identity, tenantVault
     // The image's own: the schema and the API that needs it are released together.
     MIGRATIONS_DIR: "/app/migrations",
     STATUS_PORT: String(STATUS_PORT),
+    ...(webhook
+      ? { EVENTS_WEBHOOK_URL: webhook.url, EVENTS_WEBHOOK_SECRET: { secret: names.webhookSecret } }
+      : {}),
   })
 }
 

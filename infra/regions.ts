@@ -22,8 +22,11 @@ const NEAR: Record<string, readonly string[]> = {
 /** What is wrong with running in `azure` beside a Neon project in `neon`; undefined where they are neighbours. */
 export function pairingProblem(azure: string, neon: string): string | undefined {
   const near = NEAR[azure]
+  const plain = azure.toLowerCase().replaceAll(" ", "")
+  if (near === undefined && NEAR[plain] !== undefined)
+    return `azure-native:location "${azure}" is not how Azure writes it: pulumi config set azure-native:location ${plain}`
   if (near === undefined)
-    return `azure-native:location ${azure} has no neighbour among Neon's regions; choose one of ${Object.keys(NEAR).join(", ")}`
+    return `azure-native:location "${azure}" has no neighbour among Neon's regions; choose one of ${Object.keys(NEAR).join(", ")}`
   if (!near.includes(neon))
     return `tenantry:neon.region ${neon} is far from ${azure}, and each query would cross that distance; near it is ${near.join(" or ")}`
   return undefined

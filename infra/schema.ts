@@ -1,27 +1,40 @@
 /** What a stack's configuration may say. */
 import { z } from "zod"
+import { OPERATOR_SECRETS } from "./names.ts"
 import { API_TUNABLES, RECONCILER_TUNABLES } from "./tunables.ts"
 
-/** Pulumi stores an object as JSON, a number and a boolean as text. */
-const json = <S extends z.ZodType>(schema: S) =>
-  z
-    .string()
-    .transform((text, context): unknown => {
-      try {
-        return JSON.parse(text)
-      } catch {
-        context.addIssue({
-          code: "custom",
-          message: "must be an object; set its parts by pulumi config set --path",
-        })
-        return z.NEVER
-      }
+const asObject = (text: string, context: z.RefinementCtx): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    context.addIssue({
+      code: "custom",
+      message: "must be an object; set its parts by pulumi config set --path",
     })
-    .pipe(schema)
+    return z.NEVER
+  }
+}
 
+/** Pulumi stores an object as JSON, a number and a boolean as text. */
+const json = <S extends z.ZodType>(schema: S) => z.string().transform(asObject).pipe(schema)
+
+/** Likewise, of a key that must be there: where it is not, each of its parts is missed by its own name. */
+const parts = <S extends z.ZodType>(schema: S) => z.string().default("{}").transform(asObject).pipe(schema)
+
+/** An address. What stands in it is in the state and on the portal as it is, so no credential may. */
 const https = (example: string) =>
-  z.url({ protocol: /^https$/, error: `must be an https address such as ${example}` })
-const whole = (min: number, max: number) => z.int({ error: "must be a whole number" }).min(min).max(max)
+  z
+    .url({ protocol: /^https$/, error: `must be an https address such as ${example}` })
+    .refine((address) => new URL(address).username === "" && new URL(address).password === "", {
+      error: "must hold no user and no password: a credential is set by --secret",
+    })
+const whole = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`
+  return z.int({ error }).min(min, { error }).max(max, { error })
+}
+const yesOrNo = z.boolean({ error: "must be true or false" })
+const words = (error: string) => z.string().min(1, { error })
+const credential = (error: string) => z.string().regex(/^\S{8,}$/, { error })
 
 /** Memory is twice this in GiB, the only pairs that the Consumption profile takes; in cores. */
 const cpu = z.union(
@@ -29,17 +42,27 @@ const cpu = z.union(
   { error: "must be 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75 or 2 cores" },
 )
 
+/** A /16 of RFC 1918. */
+const PRIVATE_RANGE =
+  /^(?:10\.(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])|172\.(?:1[6-9]|2\d|3[01])|192\.168)\.0\.0\/16$/
+
 /** Pinned, so that what was scanned is what runs. */
-const image = z.string().regex(/^[a-z0-9][a-z0-9./_-]*@sha256:[0-9a-f]{64}$/, {
-  error: "must be a name in the registry with its digest: tenantry-api@sha256:<64 hex digits>",
+const image = z.string().regex(/^[a-z0-9][a-z0-9_-]*(?:\/[a-z0-9][a-z0-9._-]*)*@sha256:[0-9a-f]{64}$/, {
+  error:
+    "must be a name in the registry, without the registry's own, and its digest: tenantry-api@sha256:<64 hex digits>",
 })
 
-/** Variables that an app reads beside those that the program itself sets. */
+/** Variables that an app reads beside those that the program itself sets. Pulumi makes numbers of what --path sets. */
 const environment = (...names: [string, ...string[]]) =>
   z
-    .partialRecord(z.enum(names), z.string().min(1, { error: "must not be empty" }), {
-      error: `may set ${names.join(", ")}; the program sets the others`,
-    })
+    .partialRecord(
+      z.enum(names),
+      z
+        .union([z.string(), z.number(), z.boolean()], { error: "must be text" })
+        .transform(String)
+        .pipe(z.string().min(1, { error: "must not be empty" })),
+      { error: `may set ${names.join(", ")}; the program sets the others` },
+    )
     .default({})
 
 /** The keys `tenantry:…` of a stack, as Pulumi keeps them: text, and objects as JSON. */
@@ -48,7 +71,7 @@ export const Tenantry = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9]{2,9}$/, {
     error: "must be 3 to 10 lower-case letters and digits, a letter first; nobody else may have taken it",
   }),
-  neon: json(
+  neon: parts(
     z.strictObject({
       project: z.string().regex(/^[a-z0-9-]{1,60}$/, { error: "must be the id of a Neon project" }),
       branch: z
@@ -61,11 +84,11 @@ export const Tenantry = z.strictObject({
       apiUrl: https("https://console.neon.tech/api/v2").default("https://console.neon.tech/api/v2"),
     }),
   ),
-  neonApiKey: z.string().min(8, { error: "must be a Neon API key" }),
-  repository: json(
+  neonApiKey: credential("must be a Neon API key, of 8 characters at least and without spaces"),
+  repository: parts(
     z.strictObject({
       url: https("https://github.com/you/tenants.git"),
-      ref: z.string().min(1).default("main"),
+      ref: words("must be a branch, a tag or a commit").default("main"),
       /** Where tenants/ and fleet.yaml lie in it. */
       folder: z
         .string()
@@ -74,10 +97,18 @@ export const Tenantry = z.strictObject({
       /** Between two looks; seconds. */
       period: whole(5, 3600).default(15),
       /** Of the token; GitHub takes any. */
-      user: z.string().min(1).default("tenantry"),
+      user: words("must be a name").default("tenantry"),
     }),
   ),
-  repositoryToken: z.string().min(8, { error: "must be a token that may read the repository" }).optional(),
+  repositoryToken: credential("must be a token that may read the repository, without spaces").optional(),
+  /** Where events are sent; `webhookSecret` signs them. */
+  webhook: json(z.strictObject({ url: https("https://hooks.example/tenantry") })).optional(),
+  webhookSecret: z
+    .string()
+    .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, {
+      error: "must be whsec_ and at least 24 bytes in base64: echo whsec_$(openssl rand -base64 32)",
+    })
+    .optional(),
   /** Not set: nothing is pushed yet, and `bootstrap` says that this is meant. */
   images: json(z.strictObject({ api: image, reconciler: image })).optional(),
   bootstrap: z
@@ -88,16 +119,14 @@ export const Tenantry = z.strictObject({
     .string()
     .regex(/^[\w./-]+(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/, { error: "must be an image's name" })
     .default("registry.k8s.io/git-sync/git-sync:v4.4.0"),
-  network: json(
+  network: parts(
     z
       .strictObject({
-        private: z.boolean(),
-        zoneRedundant: z.boolean(),
+        private: yesOrNo,
+        zoneRedundant: yesOrNo,
         addressSpace: z
           .string()
-          .regex(/^(?:10|172|192)\.\d{1,3}\.0\.0\/16$/, {
-            error: "must be a private range such as 10.70.0.0/16",
-          })
+          .regex(PRIVATE_RANGE, { error: "must be a private range such as 10.70.0.0/16" })
           .default("10.70.0.0/16"),
       })
       .refine((network) => network.private || !network.zoneRedundant, {
@@ -106,8 +135,13 @@ export const Tenantry = z.strictObject({
   ),
   registrySku: z.enum(["Basic", "Standard", "Premium"], { error: "must be Basic, Standard or Premium" }),
   logRetentionDays: z.string().transform(Number).pipe(whole(30, 730)),
-  oidc: json(z.strictObject({ issuer: https("https://login.example"), audience: z.string().min(1) })),
-  api: json(
+  oidc: parts(
+    z.strictObject({
+      issuer: https("https://login.example"),
+      audience: words("must be what tokens name as theirs"),
+    }),
+  ),
+  api: parts(
     z
       .strictObject({
         minReplicas: whole(1, 300),
@@ -121,19 +155,25 @@ export const Tenantry = z.strictObject({
         error: "minReplicas must not be above maxReplicas",
       }),
   ),
-  reconciler: json(
+  reconciler: parts(
     z.strictObject({
       cpu,
       environment: environment(...RECONCILER_TUNABLES),
       /** Whether the status page has a public address; it needs an administrator's token. */
-      page: z.boolean({ error: "must be true or false" }).default(false),
+      page: yesOrNo.default(false),
     }),
   ),
   /** Serves <tenant>.<suffix>; the certificate is a secret of the operator's vault. */
   domain: json(
     z.strictObject({
       suffix: z.string().regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/, { error: "must be like shop.example" }),
-      certificateSecret: z.string().regex(/^[A-Za-z0-9-]{1,127}$/, { error: "must be the name of a secret" }),
+      certificateSecret: z
+        .string()
+        .regex(/^[A-Za-z0-9-]{1,127}$/, { error: "must be the name of a secret" })
+        // The environment's identity gets a role on it, and may not read what is the reconciler's.
+        .refine((name) => !OPERATOR_SECRETS.some((taken) => taken === name.toLowerCase()), {
+          error: `must not be ${OPERATOR_SECRETS.join(", ")}: those are the reconciler's own`,
+        }),
     }),
   ).optional(),
   /** Azure's conditions on secret names are in preview. */

@@ -11,17 +11,25 @@ export function parseSettings(flat: Readonly<Record<string, string>>): Settings 
     key.startsWith("tenantry:") ? [[key.slice("tenantry:".length), value] as const] : [],
   )
   const parsed = Tenantry.safeParse(Object.fromEntries(own), { reportInput: true })
-  const location = flat["azure-native:location"]
+  const location = flat["azure-native:location"] || undefined
   const problems = parsed.success ? [] : parsed.error.issues.map(describe)
   if (location === undefined)
     problems.push("azure-native:location is not set: pulumi config set azure-native:location eastus2")
   if (parsed.success && location !== undefined) {
-    const { images, bootstrap, neon } = parsed.data
+    const { images, bootstrap, neon, webhook, webhookSecret } = parsed.data
     const far = pairingProblem(location, neon.region)
     if (far !== undefined) problems.push(far)
     if (images === undefined && !bootstrap)
       problems.push(
         "tenantry:images is not set, which would take the apps down: push the images and set it, or set tenantry:bootstrap to true for the first pulumi up",
+      )
+    if (webhook !== undefined && webhookSecret === undefined)
+      problems.push(
+        "tenantry:webhookSecret is not set, and tenantry:webhook needs it to sign what is sent: pulumi config set --secret tenantry:webhookSecret whsec_$(openssl rand -base64 32)",
+      )
+    if (webhookSecret !== undefined && webhook === undefined)
+      problems.push(
+        "tenantry:webhook.url is not set, and tenantry:webhookSecret would sign nothing: pulumi config set --path tenantry:webhook.url …",
       )
     if (problems.length === 0) return { ...parsed.data, location }
   }
@@ -38,8 +46,11 @@ function describe(issue: z.core.$ZodIssue): string {
       ? `${issue.keys.map((name) => `tenantry:${name}`).join(", ")} is not known here`
       : issue.message
   const name = `tenantry:${[key, ...inner].join(".")}`
-  if (issue.code === "invalid_type" && issue.input === undefined)
-    return `${name} is not set: pulumi config set ${inner.length > 0 ? "--path " : ""}${/^(?:neonApiKey)$/.test(key) ? "--secret " : ""}${name} …`
-  if (issue.code === "unrecognized_keys") return `${name}.${issue.keys.join(", ")} is not known here`
+  if (issue.code === "unrecognized_keys")
+    return `${issue.keys.map((part) => `${name}.${part}`).join(", ")} is not known here`
+  if (issue.code !== "custom" && issue.input === undefined)
+    return `${name} is not set: pulumi config set ${inner.length > 0 ? "--path " : ""}${key === "neonApiKey" ? "--secret " : ""}${name} …`
+  if (issue.code === "invalid_type" && issue.message.startsWith("Invalid input"))
+    return `${name} must be ${issue.expected === "string" ? "text" : `an ${issue.expected}; set its parts by pulumi config set --path`}`
   return `${name} ${issue.message}`
 }

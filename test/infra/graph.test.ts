@@ -4,6 +4,7 @@ import path from "node:path"
 import { beforeAll, describe, expect, it } from "vitest"
 import { renderGraph } from "./golden.ts"
 import { type Graph, graphOf, type Registered } from "./graph.ts"
+import { CONNECTION_STRING } from "./outputs.ts"
 import { configurationOf, ROOT, SECRETS, type Stack } from "./stacks.ts"
 
 const graphs = {} as Record<Stack, Graph>
@@ -28,7 +29,7 @@ describe.each<Stack>(["dev", "prod"])("the stack %s", (stack) => {
 
   it("shows no secret: in no output, no log, no plain argument", () => {
     const shown = JSON.stringify(graphs[stack])
-    for (const secret of Object.values(SECRETS)) expect(shown).not.toContain(secret)
+    for (const secret of [...Object.values(SECRETS), CONNECTION_STRING]) expect(shown).not.toContain(secret)
     expect(find(stack, "neon-api-key").inputs["properties"]).toEqual({ value: { secret: true } })
     expect(JSON.stringify(graphs[stack].outputs)).not.toContain("secret")
   })
@@ -55,6 +56,7 @@ describe.each<Stack>(["dev", "prod"])("the stack %s", (stack) => {
     const asked = [
       "<principal of certificate-identity>: Key Vault Secrets User on <id of operator-vault>/secrets/shop-wildcard",
       "<principal of reconciler-identity>: Key Vault Secrets User on <id of operator-vault>/secrets/repository-token",
+      "<principal of reconciler-identity>: Key Vault Secrets User on <id of operator-vault>/secrets/webhook-secret",
     ]
     expect(granted.toSorted()).toEqual((stack === "prod" ? [...always, ...asked] : always).toSorted())
   })
@@ -131,20 +133,24 @@ it("prod reaches its vaults by private addresses only", () => {
 it("the committed stacks hold no secret in the clear", () => {
   for (const stack of ["dev", "prod"]) {
     const text = readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8")
-    expect(text).not.toMatch(/(?:neonApiKey|repositoryToken):(?!\n\s+secure:)/)
+    expect(text).not.toMatch(/(?:neonApiKey|repositoryToken|webhookSecret):(?!\n\s+secure:)/)
   }
 })
 
-it("without images it stops, and makes nothing; bootstrap makes all but the apps", async () => {
+it("without images, or where Azure would refuse a name, it stops and makes nothing; bootstrap makes all but the apps", async () => {
   const { "tenantry:images": _, ...bare } = configurationOf("dev")
-  const [stopped, started] = await Promise.all([
+  const [stopped, misnamed, started] = await Promise.all([
     graphOf("dev", bare),
+    graphOf("production-of-acme", configurationOf("dev")),
     graphOf("dev", { ...bare, "tenantry:bootstrap": "true" }),
   ])
-  expect(stopped.code).not.toBe(0)
   expect(stopped.said).toContain("tenantry:images is not set")
-  expect(stopped.said).not.toContain("    at ")
-  expect(stopped.resources).toEqual([])
+  expect(misnamed.said).toContain('vault cannot be named "acme-production-of-acme-tenants"')
+  for (const { code, said, resources } of [stopped, misnamed]) {
+    expect(code).not.toBe(0)
+    expect(said).not.toContain("    at ")
+    expect(resources).toEqual([])
+  }
 
   expect(started).toMatchObject({ code: 0, said: expect.stringContaining("no app is made") })
   const missing = names(graphs.dev).filter((name) => !names(started).includes(name))

@@ -7,7 +7,7 @@ import { createRequire } from "node:module"
 import path from "node:path"
 import { spawn } from "node:child_process"
 import { CLIENT, idOf, stateOf } from "./outputs.ts"
-import { ROOT } from "./stacks.ts"
+import { ROOT, SECRETS } from "./stacks.ts"
 
 export type Registered = {
   name: string
@@ -143,7 +143,7 @@ async function runHost(
     env: {
       PATH: process.env["PATH"],
       PULUMI_CONFIG: JSON.stringify(configuration),
-      PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(["tenantry:neonApiKey", "tenantry:repositoryToken"]),
+      PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(Object.keys(SECRETS).map((name) => `tenantry:${name}`)),
       PULUMI_NODEJS_TYPESCRIPT: "false",
     },
     stdio: ["ignore", "pipe", "pipe"],

@@ -14,6 +14,9 @@ const NAMED_BY: Record<string, string> = {
 
 type Values = Record<string, unknown>
 
+/** What nobody may see either, though Azure gives it out. */
+export const CONNECTION_STRING = "InstrumentationKey=00000000-0000-4000-8000-00000000abcd"
+
 /** An id that says whose it is. */
 export const idOf = (name: string): string => `<id of ${name}>`
 
@@ -26,6 +29,8 @@ export function stateOf(type: string, name: string, inputs: Values): Values {
       return { ...inputs, ...own, principalId: `<principal of ${name}>`, clientId: `<client of ${name}>` }
     case "azure-native:containerregistry:Registry":
       return { ...inputs, ...own, loginServer: `${String(inputs["registryName"])}.azurecr.io` }
+    case "azure-native:applicationinsights:Component":
+      return { ...inputs, ...own, connectionString: CONNECTION_STRING }
     case "azure-native:app:ManagedEnvironment":
       return {
         ...inputs,

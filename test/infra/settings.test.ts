@@ -20,6 +20,14 @@ it("both committed stacks are whole once their owner has said what is theirs", (
     expect(() => parseSettings(configurationOf(stack))).not.toThrow()
 })
 
+it("a variable that Pulumi made a number of is text again", () => {
+  const flat = {
+    ...configurationOf("prod"),
+    "tenantry:api": change("tenantry:api", { environment: { POOL_MAX: 8 } }),
+  }
+  expect(parseSettings(flat).api.environment).toEqual({ POOL_MAX: "8" })
+})
+
 describe("a stack is refused", () => {
   it.each<[string, Record<string, string | undefined>, string]>([
     [
@@ -41,6 +49,77 @@ describe("a stack is refused", () => {
       "without a part of an object",
       { "tenantry:repository": "{}" },
       "tenantry:repository.url is not set: pulumi config set --path tenantry:repository.url",
+    ],
+    [
+      "without a whole object, by the names of its parts",
+      { "tenantry:neon": undefined },
+      "tenantry:neon.owner is not set: pulumi config set --path tenantry:neon.owner",
+    ],
+    [
+      "without a word of a short list",
+      { "tenantry:registrySku": undefined },
+      "tenantry:registrySku is not set: pulumi config set tenantry:registrySku",
+    ],
+    [
+      "with a list where an object belongs",
+      { "tenantry:neon": "[]" },
+      "tenantry:neon must be an object; set",
+    ],
+    [
+      "with a number where text belongs",
+      { "tenantry:neon": change("tenantry:neon", { region: 1 }) },
+      "tenantry:neon.region must be text",
+    ],
+    [
+      "in a region as the portal writes it",
+      { "azure-native:location": "East US 2" },
+      '"East US 2" is not how Azure writes it: pulumi config set azure-native:location eastus2',
+    ],
+    [
+      "with a token in the repository's address, where everybody would see it",
+      {
+        "tenantry:repository": change("tenantry:repository", { url: "https://me:t0ken@github.com/a/b.git" }),
+      },
+      "tenantry:repository.url must hold no user and no password",
+    ],
+    [
+      "with a key that a line end came along with",
+      { "tenantry:neonApiKey": "napi_0123456789\n" },
+      "tenantry:neonApiKey must be a Neon API key",
+    ],
+    [
+      "with a range that is somebody's on the internet",
+      { "tenantry:network": change("tenantry:network", { addressSpace: "172.1.0.0/16" }) },
+      "tenantry:network.addressSpace must be a private range",
+    ],
+    [
+      "with the registry's own name in an image's",
+      {
+        "tenantry:images": change("tenantry:images", {
+          api: `acme.azurecr.io/tenantry-api@sha256:${"a".repeat(64)}`,
+        }),
+      },
+      "tenantry:images.api must be a name in the registry, without the registry's own",
+    ],
+    [
+      "with Neon's key as its certificate, which the environment would then read",
+      { "tenantry:domain": change("tenantry:domain", { certificateSecret: "Neon-Api-Key" }) },
+      "tenantry:domain.certificateSecret must not be neon-api-key",
+    ],
+    [
+      "with more replicas than may be",
+      { "tenantry:api": change("tenantry:api", { maxReplicas: 1000 }) },
+      "tenantry:api.maxReplicas must be a whole number from 1 to 300",
+    ],
+    [
+      "with events that nothing signs",
+      { "tenantry:webhookSecret": undefined },
+      "tenantry:webhookSecret is not set, and tenantry:webhook needs it to sign what is sent: pulumi config set --secret",
+    ],
+    [
+      "with a signature of nothing",
+      { "tenantry:webhook": undefined },
+      "tenantry:webhook.url is not set, and tenantry:webhookSecret would sign nothing",
     ],
     [
       "with text where an object belongs",
@@ -72,7 +151,7 @@ describe("a stack is refused", () => {
     [
       "with an image that can change under its tag",
       { "tenantry:images": change("tenantry:images", { api: "tenantry-api:latest" }) },
-      "tenantry:images.api must be a name in the registry with its digest",
+      "tenantry:images.api must be a name in the registry",
     ],
     [
       "without images, unless it says bootstrap",
@@ -106,6 +185,14 @@ describe("a stack is refused", () => {
     ],
   ])("%s", (_, changes, message) => expect(problemsOf(changes)).toContain(message))
 
+  it("in words of its own: no fault of any key reads like the checker's", () => {
+    const keys = Object.keys(configurationOf("prod")).filter((key) => key.startsWith("tenantry:"))
+    for (const value of [undefined, "", "[]", "{}", "7", "null", '{"x":1}'])
+      for (const key of keys)
+        for (const line of problemsOf({ [key]: value }).split("\n"))
+          expect(line).not.toMatch(/Invalid|expected|undefined|Too (?:small|big)/)
+  })
+
   it("with all of its faults at once, one a line", () => {
     const problems = problemsOf({
       "tenantry:name": "A",
@@ -119,9 +206,11 @@ describe("a stack is refused", () => {
     const problems = problemsOf({
       "tenantry:neonApiKey": "short",
       "tenantry:repositoryToken": "tiny",
+      "tenantry:webhookSecret": "hunter2",
       "tenantry:name": "A",
     })
     expect(problems).toContain("tenantry:neonApiKey must be a Neon API key")
-    for (const secret of ["short", "tiny", ...Object.values(SECRETS)]) expect(problems).not.toContain(secret)
+    for (const secret of ["short", "tiny", "hunter2", ...Object.values(SECRETS)])
+      expect(problems).not.toContain(secret)
   })
 })

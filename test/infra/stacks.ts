@@ -12,6 +12,7 @@ const digest = (letter: string) => `sha256:${letter.repeat(64)}`
 export const SECRETS = {
   neonApiKey: "napi_this_is_a_secret_key",
   repositoryToken: "ghp_this_is_a_secret_token",
+  webhookSecret: "whsec_dGhpc0lzQVNlY3JldFRoYXROb2JvZHlNYXlTZWU=",
 }
 
 const OWN: Record<string, string> = {
@@ -34,6 +35,8 @@ const OWN: Record<string, string> = {
 /** Everything that a stack can switch on. */
 const ALL: Record<string, string> = {
   "tenantry:repositoryToken": SECRETS.repositoryToken,
+  "tenantry:webhook": JSON.stringify({ url: "https://hooks.acme.example/tenantry" }),
+  "tenantry:webhookSecret": SECRETS.webhookSecret,
   "tenantry:domain": JSON.stringify({ suffix: "shop.acme.example", certificateSecret: "shop-wildcard" }),
   "tenantry:conditionOnPrefix": "true",
   "tenantry:alerts": JSON.stringify({ email: "people@acme.example" }),

@@ -7,7 +7,7 @@ import * as api from "../../api/config.ts"
 import { failingPasses, failingRequests, unreadyTenants } from "../../infra/queries.ts"
 import { API_TUNABLES, RECONCILER_TUNABLES } from "../../infra/tunables.ts"
 import * as reconciler from "../../reconciler/config.ts"
-import { ROOT, type Stack } from "./stacks.ts"
+import { ROOT, SECRETS, type Stack } from "./stacks.ts"
 
 type Variable = { name: string; value?: string; secretRef?: string }
 
@@ -62,8 +62,6 @@ const NEVER: Record<"api" | "reconciler", Record<string, string>> = {
   reconciler: {
     STATUS_HOST: "a container listens on all of its addresses: Azure's probes come from outside",
     METRICS_HOST: "a container listens on all of its addresses",
-    EVENTS_WEBHOOK_URL: "it goes with EVENTS_WEBHOOK_SECRET",
-    EVENTS_WEBHOOK_SECRET: "it is a credential, and the program has no secret for it yet",
     OTEL_EXPORTER_OTLP_HEADERS: "it may hold a credential: a collector beside the app adds it",
     NO_COLOR: "it is about a person's terminal",
     FORCE_COLOR: "it is about a person's terminal",
@@ -100,9 +98,14 @@ describe.each(APPS)("the variables of the $app", ({ app, entry, schema, tunables
   })
 })
 
+const fromVault = (name: string) =>
+  name === "webhook-secret" ? SECRETS.webhookSecret : "a-value-from-the-vault"
+
 describe.each<Stack>(["dev", "prod"])("on the stack %s", (stack) => {
   const environment = (app: string) =>
-    Object.fromEntries(given(stack, app).map(({ name, value }) => [name, value ?? "a-value-from-the-vault"]))
+    Object.fromEntries(
+      given(stack, app).map(({ name, value, secretRef }) => [name, value ?? fromVault(secretRef!)]),
+    )
 
   it("the API accepts its variables, and lets nobody in without a token", () => {
     const read = api.readConfig(environment("api"))
@@ -117,9 +120,12 @@ describe.each<Stack>(["dev", "prod"])("on the stack %s", (stack) => {
     })
   })
 
-  it("Neon's key is a reference to the vault, and the API has no reference at all", () => {
+  it("credentials are references to the vault, and the API has no reference at all", () => {
     const secrets = (app: string) => given(stack, app).filter(({ secretRef }) => secretRef !== undefined)
-    expect(secrets("reconciler")).toEqual([{ name: "NEON_API_KEY", secretRef: "neon-api-key" }])
+    expect(secrets("reconciler")).toEqual([
+      ...(stack === "prod" ? [{ name: "EVENTS_WEBHOOK_SECRET", secretRef: "webhook-secret" }] : []),
+      { name: "NEON_API_KEY", secretRef: "neon-api-key" },
+    ])
     expect(secrets("api")).toEqual([])
   })
 })
