@@ -1,6 +1,6 @@
 /** The promises of a tenant's life, each looked at in Neon, in the vault and in the database itself. */
 import assert from "node:assert/strict"
-import { randomBytes, randomUUID } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -8,7 +8,7 @@ import { Client } from "pg"
 import type { Config } from "../../reconciler/config.ts"
 import { openCredentialReader } from "../../reconciler/providers/vault.ts"
 import { reconcile } from "../../reconciler/reconcile.ts"
-import { TenantId } from "../../reconciler/tenant.ts"
+import type { TenantId } from "../../reconciler/tenant.ts"
 import { openWorld } from "../../reconciler/world.ts"
 
 type Attempt = (what: string, run: () => Promise<void>) => Promise<void>
@@ -16,8 +16,16 @@ type Attempt = (what: string, run: () => Promise<void>) => Promise<void>
 /** More passes than any change needs. */
 const PASSES = 30
 
-/** Lets one tenant of a fleet of its own be made, renamed, retired and restored. Returns the ids that it used. */
-export async function liveALife(config: Config, attempt: Attempt): Promise<string[]> {
+/**
+ * Lets the first of two tenants, in a fleet of its own, be made, renamed, retired and restored. A pass that is under way
+ * ends when `signal` aborts.
+ */
+export async function liveALife(
+  config: Config,
+  [first, second]: readonly [TenantId, TenantId],
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), "tenantry-live-"))
   const sources = {
     tenantsDir: path.join(folder, "tenants"),
@@ -25,7 +33,6 @@ export async function liveALife(config: Config, attempt: Attempt): Promise<strin
     migrationsDir: path.resolve(import.meta.dirname, "../../migrations"),
   }
   const mark = randomBytes(4).toString("hex")
-  const [first, second] = [TenantId.parse(randomUUID()), TenantId.parse(randomUUID())]
   const [name, renamed] = [`Live-${mark}`, `Live-renamed-${mark}`]
   const world = openWorld(config)
   const readCredential = openCredentialReader(config.vaultUrl)
@@ -33,10 +40,10 @@ export async function liveALife(config: Config, attempt: Attempt): Promise<strin
   const declare = (id: string, as: string) =>
     writeFile(path.join(sources.tenantsDir, `${id}.yaml`), `id: ${id}\nname: ${as}\n`)
   const settle = async () => {
-    const signal = AbortSignal.timeout(900_000)
+    const within = AbortSignal.any([signal, AbortSignal.timeout(900_000)])
     for (let pass = 0; pass < PASSES; pass++) {
       const { review, outcomes } = await reconcile(sources, world, {
-        signal,
+        signal: within,
         planned: () => {},
         progress: () => {},
       })
@@ -104,7 +111,6 @@ export async function liveALife(config: Config, attempt: Attempt): Promise<strin
       await settle()
       assert.equal(await ask("SELECT count(*)::int FROM products WHERE name = 'kept'"), 1)
     })
-    return [first, second]
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

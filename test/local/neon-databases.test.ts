@@ -141,22 +141,6 @@ describe("one change at a time", () => {
 })
 
 describe("rename and owner", () => {
-  test("a renamed database keeps its id and its data, and its old name is free", async () => {
-    const uri = await createNow("before")
-    await sql(uri, "create table note as select 'kept' as text")
-    const { data: old } = await world.client.getProjectBranchDatabase(projectId, branchId, "before")
-    const { status, data } = await world.client.updateProjectBranchDatabase(projectId, branchId, "before", {
-      database: { name: "after" },
-    })
-    expect([status, data.database.name]).toEqual([200, "after"])
-    expect(await finish(data.operations)).toEqual(["finished", "skipped"])
-    expect(await sql(await uriOf("after"), "select text from note")).toEqual([{ text: "kept" }])
-    const { data: renamed } = await world.client.getProjectBranchDatabase(projectId, branchId, "after")
-    expect(renamed.database.id).toBe(old.database.id)
-    expect((await world.client.getProjectBranchDatabase(projectId, branchId, "before")).status).toBe(404)
-    expect(await refusal(uri)).toBe("3D000")
-  })
-
   test("a rename fails while a session is connected, and the old name stays", async () => {
     const session = new Client({ connectionString: await createNow("occupied") })
     await session.connect()

@@ -59,47 +59,6 @@ describe("privileges", () => {
     expect(await codeOf(sql(await uriOf("neondb"), "alter system set work_mem = '8MB'"))).toBe("42501")
   })
 
-  test("a role made by the API reads and writes a database that is not its own, even when PUBLIC is shut out", async () => {
-    const uri = await createDatabase("private")
-    await sql(uri, "revoke all on database private from public")
-    await sql(uri, "create table secret as select 1 as n")
-    const other = asRole(uri, "reader", await createRole("reader"))
-    expect(await sql(other, "update secret set n = 2 returning n")).toEqual([{ n: 2 }])
-  })
-
-  test("a role made by SQL gets in by PUBLIC's CONNECT, and not after it is revoked", async () => {
-    const uri = await createDatabase("open-house")
-    await sql(uri, "create role guest login password 'a-long-enough-password'")
-    const guest = asRole(uri, "guest", "a-long-enough-password")
-    expect(await codeOf(sql(guest, "select 1"))).toBe("done")
-    await sql(uri, `revoke all on database "open-house" from public`)
-    expect(await codeOf(sql(guest, "select 1"))).toBe("42501")
-  })
-
-  test("the owner cannot grant a role of the API's to another role", async () => {
-    await createRole("ungrantable")
-    const uri = await uriOf("neondb")
-    await sql(uri, "create role would_be")
-    expect(await codeOf(sql(uri, "grant ungrantable to would_be"))).toBe("42501")
-    expect(await codeOf(sql(uri, "grant neon_superuser to would_be"))).toBe("42501")
-  })
-
-  test("the owner ends the sessions of a role that it made", async () => {
-    const uri = await uriOf("neondb")
-    await sql(uri, "create role visitor login password 'a-long-enough-password'")
-    const visit = sql(asRole(uri, "visitor", "a-long-enough-password"), "select pg_sleep(60)")
-    const outcome = codeOf(visit)
-    let found: { ended: boolean }[] = []
-    while (found.length === 0) {
-      found = await sql(
-        uri,
-        "select pg_terminate_backend(pid) as ended from pg_stat_activity where usename = 'visitor' and state = 'active'",
-      )
-    }
-    expect(found).toEqual([{ ended: true }])
-    expect(await outcome).toBe("57P01")
-  })
-
   test("the control database is on no list and lets nobody in but the superuser", async () => {
     const { data } = await world.client.listProjectBranchDatabases(projectId, branchId)
     expect(data.databases.map(({ name }) => name)).not.toContain("neon_control")
