@@ -118,7 +118,7 @@ export const Tenantry = z.strictObject({
   gitSyncImage: z
     .string()
     .regex(/^[\w./-]+(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/, { error: "must be an image's name" })
-    .default("registry.k8s.io/git-sync/git-sync:v4.4.0"),
+    .default("registry.k8s.io/git-sync/git-sync:v4.7.1"),
   network: parts(
     z
       .strictObject({
