@@ -66,6 +66,7 @@ it("with credentials they do what they are asked to, and leave no branch and no 
 it("after a Ctrl-C in their midst they remove what they made; what may not be purged stays deleted", async () => {
   await using vault = await startVault(true)
   const { ended, group, output } = live(vault.environment, "contracts")
+  await eventually("there is a branch", () => expect(output()).toContain("ok    a branch is made"))
   await eventually("there are secrets", async () => expect((await vault.secrets()).length).toBeGreaterThan(3))
   expect(project.branches()).toHaveLength(2)
   process.kill(-group, "SIGINT")
@@ -74,4 +75,14 @@ it("after a Ctrl-C in their midst they remove what they made; what may not be pu
   expect(project.branches()).toEqual(["br-main"])
   expect(await vault.secrets()).toEqual(["tenant-of-somebody"])
   expect((await vault.deleted()).length).toBeGreaterThan(0)
+})
+
+it("a branch whose making was never answered is removed too", async () => {
+  await using vault = await startVault(false)
+  project.loseNextBranch()
+  const { code, output } = await live(vault.environment, "life").ended
+  expect(output).toContain("FAIL  a branch is made: ")
+  expect(output).toContain("ok    the branch is gone")
+  expect(code).toBe(1)
+  expect(project.branches()).toEqual(["br-main"])
 })

@@ -8,7 +8,7 @@ import { randomBytes, randomUUID } from "node:crypto"
 import { readConfig } from "../reconciler/config.ts"
 import { keepSecret, redact } from "../reconciler/log.ts"
 import { TenantId } from "../reconciler/tenant.ts"
-import { createBranch } from "./live/branch.ts"
+import { planBranch } from "./live/branch.ts"
 import { keepContracts } from "./live/contracts.ts"
 import { liveALife } from "./live/life.ts"
 import { removeSecrets } from "./live/secrets.ts"
@@ -66,13 +66,13 @@ async function main(): Promise<number> {
     if (!signal.aborted) await attempt(what, run)
   }
 
-  let branch: Awaited<ReturnType<typeof createBranch>> | undefined
+  const branch = planBranch(base, `tenantry-live-${mark}`, say)
+  let branchId: string | undefined
   await tryOn("a branch is made", async () => {
-    branch = await createBranch(base, `tenantry-live-${mark}`, say)
-    await branch.ready()
+    branchId = await branch.create()
   })
-  if (branch !== undefined && failures.length === 0) {
-    const environment = { ...base, NEON_BRANCH_ID: branch.id }
+  if (branchId !== undefined) {
+    const environment = { ...base, NEON_BRANCH_ID: branchId }
     const contracts = () => keepContracts({ ...environment, LIVE_PREFIX: prefix }, say, signal)
     if (isWanted("contracts"))
       await tryOn("Neon and Key Vault keep the contract that the stand-ins keep", contracts)
@@ -81,7 +81,7 @@ async function main(): Promise<number> {
   await attempt("what was made in the vault is gone", () =>
     removeSecrets(base["KEY_VAULT_URL"]!, isOurs, say),
   )
-  if (branch !== undefined) await attempt("the branch is gone", branch.remove)
+  await attempt("the branch is gone", branch.remove)
   if (signal.aborted) return 130
   say(failures.length === 0 ? "the live tests passed" : `${failures.length} of the live tests failed`)
   return failures.length === 0 ? 0 : 1

@@ -4,7 +4,7 @@ import { z } from "zod"
 
 const Operations = z.array(z.object({ id: z.string(), status: z.string() }))
 const Created = z.object({ branch: z.object({ id: z.string() }), operations: Operations })
-const Branches = z.object({ branches: z.array(z.object({ id: z.string() })) })
+const Branches = z.object({ branches: z.array(z.object({ id: z.string(), name: z.string() })) })
 
 /** Seconds; Neon takes a few. */
 const PATIENCE = 600
@@ -44,30 +44,36 @@ async function finish(project: Project, operations: z.output<typeof Operations>)
 }
 
 /**
- * Makes a branch with a compute of its own, which Neon itself deletes within a day where nobody else does. `remove` may
- * be called whatever became of it, and throws while Neon still lists it.
+ * A branch that `create` makes, with a compute of its own, and that Neon itself deletes within a day where nobody else does.
+ * `remove` goes by the name, so it finds a branch whose making was never answered too; it throws while Neon lists it.
  */
-export async function createBranch(
-  environment: NodeJS.ProcessEnv,
-  name: string,
-  say: (text: string) => void,
-) {
+export function planBranch(environment: NodeJS.ProcessEnv, name: string, say: (text: string) => void) {
   const project = {
     url: `${environment["NEON_API_URL"]}/projects/${environment["NEON_PROJECT_ID"]}`,
     key: environment["NEON_API_KEY"]!,
   }
-  const expires = new Date(Date.now() + 24 * 3_600_000).toISOString()
-  const wanted = { branch: { name, expires_at: expires }, endpoints: [{ type: "read_write" }] }
-  const { branch, operations } = Created.parse(await ask(project, "POST", "/branches", wanted))
-  say(`      branch ${name} (${branch.id}), which Neon deletes by itself at ${expires}`)
-  const remove = async () => {
-    await ask(project, "DELETE", `/branches/${branch.id}`)
-    for (let second = 0; ; second++) {
-      const { branches } = Branches.parse(await ask(project, "GET", `/branches?search=${branch.id}`))
-      if (branches.every(({ id }) => id !== branch.id)) return
-      if (second >= PATIENCE) throw new Error(`Neon still lists ${branch.id}`)
-      await sleep(1000)
-    }
+  const find = async () => {
+    const { branches } = Branches.parse(await ask(project, "GET", `/branches?search=${name}`))
+    return branches.filter((branch) => branch.name === name)
   }
-  return { id: branch.id, ready: () => finish(project, operations), remove }
+  return {
+    /** The branch's id, when it takes sessions. */
+    create: async (): Promise<string> => {
+      const expires = new Date(Date.now() + 24 * 3_600_000).toISOString()
+      const wanted = { branch: { name, expires_at: expires }, endpoints: [{ type: "read_write" }] }
+      const { branch, operations } = Created.parse(await ask(project, "POST", "/branches", wanted))
+      say(`      branch ${name} (${branch.id}), which Neon deletes by itself at ${expires}`)
+      await finish(project, operations)
+      return branch.id
+    },
+    remove: async (): Promise<void> => {
+      for (let second = 0; ; second++) {
+        const left = await find()
+        if (left.length === 0) return
+        if (second >= PATIENCE) throw new Error(`Neon still lists ${name}`)
+        if (second === 0) for (const { id } of left) await ask(project, "DELETE", `/branches/${id}`)
+        else await sleep(1000)
+      }
+    },
+  }
 }

@@ -11,53 +11,61 @@ const PROJECT = "live-project"
 /** Answers as Neon does where only one branch is asked about, and makes, lists and deletes branches. */
 export async function startProject() {
   const start = (branchId: string) => startWorld({ projectId: PROJECT, branchId, operationMs: 0 })
-  const worlds = new Map<string, NeonWorld>([["br-main", await start("br-main")]])
-  const { owner } = worlds.get("br-main")!.neon
-  /** Looks left until an operation has finished. */
-  const operations = new Map<string, number>()
+  type Branch = { name: string; world: Promise<NeonWorld> }
+  const main = await start("br-main")
+  const branches = new Map<string, Branch>([["br-main", { name: "main", world: Promise.resolve(main) }]])
+  /** What an operation waits for, and whether that has come. */
+  const operations = new Map<string, { isDone: boolean }>()
 
-  const present = (id: string) => ({ id, project_id: PROJECT, name: id })
-  const newOperation = () => {
+  const present = ([id, { name }]: [string, Branch]) => ({ id, project_id: PROJECT, name })
+  const newOperation = (end: Promise<unknown>) => {
     const id = randomUUID()
-    operations.set(id, 2)
+    const operation = { isDone: false }
+    operations.set(id, operation)
+    void end.then(() => (operation.isDone = true))
     return { id, status: "scheduling" }
   }
 
   /** What the stand-ins do not speak of; undefined: one of them is to answer. */
-  async function answer(
+  function answer(
     method: string,
     target: string,
-  ): Promise<{ status: number; body: unknown } | undefined> {
-    const [, operation] = /^\/operations\/([^/]+)$/.exec(target) ?? []
-    const looks = operation === undefined ? undefined : operations.get(operation)
-    if (looks !== undefined) {
-      operations.set(operation!, looks - 1)
+    body: string,
+  ): { status: number; body: unknown } | undefined {
+    const [, id = ""] = /^\/operations\/([^/]+)$/.exec(target) ?? []
+    const operation = operations.get(id)
+    if (operation)
       return {
         status: 200,
-        body: { operation: { id: operation, status: looks > 0 ? "running" : "finished" } },
+        body: { operation: { id, status: operation.isDone ? "finished" : "running" } },
+      }
+    if (target.startsWith("/branches?") && method === "GET")
+      return { status: 200, body: { branches: [...branches].map(present) } }
+    if (target === "/branches" && method === "POST") {
+      const { name } = (JSON.parse(body) as { branch: { name: string } }).branch
+      const branchId = `br-${randomBytes(4).toString("hex")}`
+      const branch = { name, world: start(branchId) }
+      branches.set(branchId, branch)
+      return {
+        status: 201,
+        body: { branch: present([branchId, branch]), operations: [newOperation(branch.world)] },
       }
     }
-    if (target.startsWith("/branches?") && method === "GET")
-      return { status: 200, body: { branches: [...worlds.keys()].map(present) } }
-    if (target === "/branches" && method === "POST") {
-      const id = `br-${randomBytes(4).toString("hex")}`
-      worlds.set(id, await start(id))
-      return { status: 201, body: { branch: present(id), operations: [newOperation()] } }
-    }
     const [, doomed] = /^\/branches\/([^/]+)$/.exec(target) ?? []
-    if (doomed === undefined || method !== "DELETE") return undefined
-    const world = worlds.get(doomed)
-    worlds.delete(doomed)
-    await world?.stop()
-    return { status: world ? 200 : 404, body: { branch: present(doomed), operations: [newOperation()] } }
+    const branch = branches.get(doomed ?? "")
+    if (doomed === undefined || branch === undefined || method !== "DELETE") return undefined
+    branches.delete(doomed)
+    const end = branch.world.then((world) => world.stop())
+    return { status: 200, body: { branch: present([doomed, branch]), operations: [newOperation(end)] } }
   }
 
   /** What the stand-in of the branch answers, where the call names one; else the first that knows what is asked for. */
   async function forward(method: string, url: string, key: string, body: string) {
     const named = /\/branches\/([^/?]+)/.exec(url)?.[1] ?? /[?&]branch_id=([^&]+)/.exec(url)?.[1] ?? ""
-    const candidates = worlds.has(named) ? [worlds.get(named)!] : [...worlds.values()]
+    const candidates = branches.has(named) ? [branches.get(named)!] : [...branches.values()]
     let found = { status: 404, content: "" }
-    for (const { neon } of candidates) {
+    for (const { world } of candidates) {
+      const { neon } = await world
       const call = { method, headers: { authorization: key }, ...(body === "" ? {} : { body }) }
       const response = await fetch(neon.url.replace("/api/v2", url), call)
       found = { status: response.status, content: await response.text() }
@@ -66,12 +74,18 @@ export async function startProject() {
     return found
   }
 
+  let isLost = false
   const server = createServer(async (request, response) => {
     const { method = "", url = "" } = request
     const key = request.headers.authorization ?? ""
     const body = await text(request)
     const target = url.replace(`/api/v2/projects/${PROJECT}`, "")
-    const own = key === `Bearer ${API_KEY}` ? await answer(method, target) : undefined
+    const own = key === `Bearer ${API_KEY}` ? answer(method, target, body) : undefined
+    if (own?.status === 201 && isLost) {
+      isLost = false
+      response.destroy()
+      return
+    }
     const { status, content } = own
       ? { status: own.status, content: JSON.stringify(own.body) }
       : await forward(method, url, key, body)
@@ -84,13 +98,17 @@ export async function startProject() {
       NEON_API_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2`,
       NEON_API_KEY: API_KEY,
       NEON_PROJECT_ID: PROJECT,
-      NEON_DATABASE_OWNER: owner,
+      NEON_DATABASE_OWNER: main.neon.owner,
     },
-    branches: () => [...worlds.keys()],
+    /** The next branch is made, and the connection cut before the answer. */
+    loseNextBranch: () => {
+      isLost = true
+    },
+    branches: () => [...branches.keys()],
     close: async () => {
       server.closeAllConnections()
       server.close()
-      for (const world of worlds.values()) await world.stop()
+      for (const { world } of branches.values()) await (await world).stop()
     },
   }
 }
