@@ -13,18 +13,30 @@ const LATER = new Set([423, 429, 503])
 
 type Project = { url: string; key: string }
 
-/** Asks until Neon takes the call. Throws on any other answer than a good one, and without the key in the error. */
+/** Calls in a row that may get no answer at all. */
+const SILENCES = 5
+
+/**
+ * Asks until Neon takes the call; one that may be made twice also where no answer comes. Throws on any other answer than
+ * a good one, and without the key in the error.
+ */
 async function ask({ url, key }: Project, method: string, target: string, body?: unknown): Promise<unknown> {
+  let silences = 0
   for (let second = 0; ; second++) {
-    const response = await fetch(url + target, {
+    const call = {
       method,
       headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(30_000),
+    }
+    const response = await fetch(url + target, call).catch((error: Error) => {
+      silences += 1
+      if (method === "POST" || silences >= SILENCES)
+        throw new Error(`Neon does not answer ${method} ${target}: ${error.message}`, { cause: error })
     })
-    if (response.ok) return response.status === 204 ? undefined : response.json()
-    if (response.status === 404 && method === "DELETE") return undefined
-    if (!LATER.has(response.status) || second >= PATIENCE)
+    if (response?.ok) return response.status === 204 ? undefined : response.json()
+    if (response?.status === 404 && method === "DELETE") return undefined
+    if (response && (!LATER.has(response.status) || second >= PATIENCE))
       throw new Error(`Neon answers ${response.status} to ${method} ${target}`)
     await sleep(1000)
   }

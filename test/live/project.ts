@@ -91,6 +91,8 @@ export async function startProject() {
       : await forward(method, url, key, body)
     response.writeHead(status, { "content-type": "application/json" }).end(content)
   })
+  // Longer than a start of Postgres, during which nothing here is answered.
+  server.keepAliveTimeout = 65_000
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
   return {
