@@ -21,6 +21,7 @@ import { watchReadiness } from "./health.ts"
 import { measureCredentials, measurePools } from "./metrics.ts"
 import { createPools } from "./pools.ts"
 import { limitRate } from "./rate.ts"
+import { rememberScramKeys } from "./scram.ts"
 import { createApiServer } from "./server.ts"
 import { openTemplate } from "./template.ts"
 import { believeTokens } from "./tokens.ts"
@@ -79,6 +80,7 @@ async function serve(config: Config): Promise<void> {
     patience: 5000,
     holdOff: 5000,
   })
+  rememberScramKeys()
   const pools = measurePools(
     createPools(
       {
