@@ -89,6 +89,7 @@ export function declaredEntry({ id, fleet, cell, entry }: Facts, tenant: Tenant)
 
 /** A tenant that has a file. Of its hosts the file names only those that it may have now, see hosts.ts. */
 export function present(facts: Facts, tenant: Tenant): Result {
+  if (isAsDeclared(facts, tenant)) return undefined
   const { id, secret, entry } = facts
   const isServed = entry?.state === "active"
   const hosts = tenant.hosts ?? []
@@ -102,16 +103,37 @@ export function present(facts: Facts, tenant: Tenant): Result {
     actions: "entry" in change.actions[0]! ? change.actions : [record(told), ...change.actions],
   })
   const update: Change = { kind: "update", tenant: id, name: tenant.name, actions: [record(told)] }
-  const rest = live({ ...facts, entry: told }, tenant)
-  if (!rest || "reason" in rest) return update
+  const others: Facts = { ...facts, entry: told }
+  if (isAsDeclared(others, tenant)) return update
+  const rest = live(others, tenant)
+  if ("reason" in rest) return update
   return { ...telling(rest), otherwise: rest.otherwise ? telling(rest.otherwise) : update }
 }
+
+/** Whether nothing is to be done, as in most passes for nearly every tenant. */
+const isAsDeclared = (
+  { secret, entry, isTampered, located, version, cell }: Facts,
+  { name, suspended = false, protected: isProtected = false, hosts = [] }: Tenant,
+): boolean =>
+  entry !== undefined &&
+  !isTampered &&
+  entry.transition === undefined &&
+  entry.state === (suspended ? "suspended" : "active") &&
+  secret?.enabled === !suspended &&
+  entry.name === name &&
+  entry.cell === cell &&
+  entry.schema === version &&
+  (entry.protected ?? false) === isProtected &&
+  entry.database === located &&
+  located === databaseName(name) &&
+  isSameList(entry.hosts ?? [], hosts)
 
 const isGone = ({ state }: LedgerEntry) => state === "retired" || state === "purging"
 const isSameList = (one: readonly string[], other: readonly string[]) => one.join(" ") === other.join(" ")
 
-function live(facts: Facts, tenant: Tenant): Result {
-  const { id, secret, entry, located, version, cell, now } = facts
+/** The change that brings a tenant to what is declared, other than by its hosts, or why a person must look at it. */
+function live(facts: Facts, tenant: Tenant): Change | Stall {
+  const { id, secret, entry, located, version, now } = facts
   const wanted = databaseName(tenant.name)
   const change = (kind: ChangeKind, ...actions: (Action | undefined)[]): Change => ({
     kind,
@@ -220,11 +242,7 @@ function live(facts: Facts, tenant: Tenant): Result {
     )
   }
   if (entry.schema !== version) return change("migrate", migrate, record(migrated))
-  const isSame =
-    entry.name === tenant.name &&
-    entry.cell === cell &&
-    Boolean(entry.protected) === Boolean(tenant.protected)
-  return isSame ? undefined : change("update", record(next))
+  return change("update", record(next))
 }
 
 /** Takes away all that a tenant has; `database`: where its data is, undefined where there is none. */
