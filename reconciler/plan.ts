@@ -7,7 +7,6 @@ import { believed, declaredEntry, expectedDatabase, type Facts, present, record 
 import {
   isOurName,
   type Marker,
-  secretName,
   type Tenant,
   type TenantId,
   transitDatabaseName,
@@ -39,8 +38,8 @@ export type Diff = {
 
 /** What must be done to make the observed world the desired one. `now` in milliseconds since 1970. */
 export function diff(desired: Desired, observed: Observed, now: number): Diff {
-  const { fleet } = desired
-  const secrets = new Map(observed.secrets.map((secret) => [secret.name.toLowerCase(), secret]))
+  const { fleet, cell, version, gracePeriod } = desired
+  const secrets = new Map(observed.secrets.map((secret) => [idIn(secret), secret]))
   const entries = entriesOf(observed.secrets, fleet)
   const databases = new Map(observed.databases.map((database) => [database.name, database]))
   const marked = Map.groupBy(
@@ -53,7 +52,7 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
   const managed = new Set([...marked.values()].flat().map(({ name }) => name))
 
   const found = [...ids].toSorted().map((id): { facts: Facts; stall?: Stall } => {
-    const secret = secrets.get(secretName(id))
+    const secret = secrets.get(id)
     const entry = secret?.entry?.fleet === fleet ? secret.entry : undefined
     const candidate = entry && expected(entry, databases)
     const isOurs = candidate && mayBe(candidate, entry)
@@ -65,7 +64,8 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     const contradicted = candidate && !isOurs ? candidate.name : undefined
     const truth = believed({ id, secret, entry, located })
     const isTampered = truth !== entry
-    const facts: Facts = { ...desired, id, secret, entry: truth, isTampered, located, contradicted, now }
+    const told = { id, secret, entry: truth, isTampered, located, contradicted }
+    const facts: Facts = { fleet, cell, version, gracePeriod, now, ...told }
     const name = tenants.get(id)?.name ?? id
     if (others.length > 0) return { facts, stall: ambiguous(id, name, [first!, ...others]) }
     if (secret && secret.owner !== fleet) return { facts, stall: taken(id, name, secret) }
@@ -110,6 +110,10 @@ const takeHosts = (facts: Facts, tenant: Tenant): Change => ({
   name: tenant.name,
   actions: [record(declaredEntry(facts, { ...tenant, hosts: tenant.hosts?.toSorted() }))],
 })
+
+/** What stands where a tenant's id does in the secret's name. */
+const idIn = ({ name, entry }: ObservedSecret): string | undefined =>
+  entry?.id ?? /^tenant-(.+)$/.exec(name.toLowerCase())?.[1]
 
 /** The database that the ledger's names lead to. */
 function expected(
