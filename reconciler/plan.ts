@@ -4,13 +4,7 @@ import type { Action, Change, Stall } from "./action.ts"
 import { type Contest, grantHosts, holdersOf } from "./hosts.ts"
 import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
 import { believed, declaredEntry, expectedDatabase, type Facts, present, record } from "./lifecycle.ts"
-import {
-  isOurName,
-  type Marker,
-  type Tenant,
-  type TenantId,
-  transitDatabaseName,
-} from "./tenant.ts"
+import { isOurName, type Marker, type Tenant, type TenantId, transitDatabaseName } from "./tenant.ts"
 
 /** A database that Neon lists. `marker`: null where it has none of ours, undefined where nobody looked. */
 export type ObservedDatabase = { name: string; marker: Marker | null | undefined }
