@@ -1,5 +1,5 @@
 /**
- * npm run bench -- [<name> …] [--quick] [--json <file>]: measures, and prints tables of ratios. A target that is missed
+ * npm run bench -- [<name> …] [--quick] [--rounds <count>] [--json <file>]: measures, and prints tables of ratios. A target that is missed
  * is printed and fails nothing; a bench that cannot be run does.
  */
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
@@ -36,12 +36,18 @@ await main().catch((error: unknown) => {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: "boolean", default: false }, json: { type: "string" } },
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      json: { type: "string" },
+    },
   })
   const known = (await readdir(BENCHES)).map((file) => path.basename(file, ".ts")).sort()
   const unknown = positionals.filter((name) => !known.includes(name))
   if (unknown.length > 0)
     throw new Error(`there is no bench ${unknown.join(", ")}: there are ${known.join(", ")}`)
+  if (values.rounds !== undefined && !/^[1-9]\d{0,3}$/.test(values.rounds))
+    throw new Error("--rounds takes a whole number from 1 to 9999")
   installPeers(say)
   const machine = describeMachine()
   print(`${renderMachine(machine)}\n`)
@@ -49,7 +55,8 @@ async function main(): Promise<void> {
   for (const name of positionals.length > 0 ? positionals : known) {
     const { bench } = (await import(path.join(BENCHES, `${name}.ts`))) as { bench: Bench }
     const before = loadAverage()
-    const scenes = await runBench(bench, values.quick)
+    const rounds = Number(values.rounds ?? (values.quick ? bench.rounds.quick : bench.rounds.full))
+    const scenes = await runBench(bench, values.quick, rounds)
     const load: [number, number] = [before, loadAverage()]
     print(`load average of the machine while ${name} ran: ${load.join(" to ")}\n`)
     results.push({ bench: name, load, scenes })
@@ -60,8 +67,7 @@ async function main(): Promise<void> {
   await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
 }
 
-async function runBench(bench: Bench, isQuick: boolean): Promise<SceneResult[]> {
-  const rounds = isQuick ? bench.rounds.quick : bench.rounds.full
+async function runBench(bench: Bench, isQuick: boolean, rounds: number): Promise<SceneResult[]> {
   const folder = await mkdtemp(path.join(tmpdir(), `tenantry-bench-${bench.name}-`))
   const results: SceneResult[] = []
   say(`${bench.name}: ${bench.summary}`)

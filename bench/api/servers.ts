@@ -25,6 +25,8 @@ export const startOurs =
         CONNECTIONS_MAX: String(connections),
         RATE_PER_TENANT: "1000000",
         RATE_PER_CALLER: "1000000",
+        // As the Dockerfile has it.
+        NODE_OPTIONS: "--max-semi-space-size=4",
         ...fleet.vault.environment("api"),
         ...environment,
       },
