@@ -47,8 +47,8 @@ const lookAtAll = () =>
 
 /**
  * Who is behind a statement that takes longer than `patience` is told to give up, and who is at a statement that takes
- * longer than `limit` too; both in milliseconds. One timer for all connections: one for each statement, as pg's
- * query_timeout makes it, has V8 keep what every request held past its young collections.
+ * longer than `limit` too; both in milliseconds. One timer for all connections: nearly every statement is answered long
+ * before, and a timer for each, as pg's query_timeout makes it, holds on to what its request holds.
  */
 export function createInFlight(patience: number, limit: number): InFlight {
   // In their order. No Set: what it once held is kept alive by the tables that it has outgrown.

@@ -15,9 +15,9 @@ const RATE = "tenants a second"
 export const bench: Bench = {
   name: "converge",
   summary: "new tenants: database, roles, migrations, secret",
-  rounds: { full: 7, quick: 3 },
+  rounds: { full: 7, quick: 1 },
   async *scenes({ isQuick, folder }) {
-    const count = isQuick ? 15 : 50
+    const count = isQuick ? 10 : 50
     const systems = await startSystems(folder)
     const { superuserUri } = systems.postgres
     const passes = startChild(path.join(import.meta.dirname, "../converge/passes.ts"), [], {

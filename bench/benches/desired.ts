@@ -11,7 +11,7 @@ const PROGRAM = path.join(import.meta.dirname, "../desired/read.ts")
 export const bench: Bench = {
   name: "desired",
   summary: "files in folders of 100: read, validated and compared with what is observed",
-  rounds: { full: 7, quick: 3 },
+  rounds: { full: 7, quick: 1 },
   async *scenes({ isQuick, folder, say }) {
     const count = isQuick ? 2000 : 10_000
     say(`desired: writing ${count} files`)

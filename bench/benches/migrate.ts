@@ -15,9 +15,9 @@ const FAR = 5
 export const bench: Bench = {
   name: "migrate",
   summary: `five steps to each of many databases, ${AT_ONCE} at once, and asking each whether anything is pending`,
-  rounds: { full: 5, quick: 3 },
+  rounds: { full: 5, quick: 1 },
   async *scenes({ isQuick, folder }) {
-    const count = isQuick ? 24 : 200
+    const count = isQuick ? 12 : 200
     const directory = path.join(folder, "postgres")
     const postgres = await startPostgres({ directory, settings: { autovacuum: "off" } })
     const relay = fork(

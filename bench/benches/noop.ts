@@ -12,7 +12,7 @@ const program = (name: string) => path.join(import.meta.dirname, "../noop", name
 export const bench: Bench = {
   name: "noop",
   summary: "one pass with nothing to do, against servers that list as fast as Node can",
-  rounds: { full: 11, quick: 5 },
+  rounds: { full: 11, quick: 3 },
   async *scenes({ isQuick, folder, say }) {
     const count = isQuick ? 2000 : 10_000
     say(`noop: writing ${count} files`)

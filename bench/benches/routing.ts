@@ -26,7 +26,7 @@ export const bench: Bench = {
   name: "routing",
   summary:
     "processor time of GET /products/7 in this process, without sockets and database; the best of many batches",
-  rounds: { full: 5, quick: 3 },
+  rounds: { full: 5, quick: 1 },
   async *scenes() {
     const [ours, bare] = [ourApp(), bareApp()]
     yield {
