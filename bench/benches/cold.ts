@@ -14,7 +14,7 @@ export const bench: Bench = {
   summary: "the first request to a tenant, one after the other, beside a connection made by hand",
   rounds: { full: 5, quick: 1 },
   async *scenes({ isQuick, folder }) {
-    const counted = isQuick ? 40 : 200
+    const counted = isQuick ? 20 : 200
     const fleet = await startFleet(folder, counted + WARMING)
     try {
       await fleet.limitConnections(counted + WARMING + 10)

@@ -17,7 +17,7 @@ export const bench: Bench = {
   summary: "new tenants: database, roles, migrations, secret",
   rounds: { full: 7, quick: 1 },
   async *scenes({ isQuick, folder }) {
-    const count = isQuick ? 10 : 50
+    const count = isQuick ? 8 : 50
     const systems = await startSystems(folder)
     const { superuserUri } = systems.postgres
     const passes = startChild(path.join(import.meta.dirname, "../converge/passes.ts"), [], {

@@ -11,7 +11,7 @@ const PARTS = ["create", "roles", "migrate", "secret", "first query"].map((part)
 export const bench: Bench = {
   name: "latency",
   summary: "a file is saved, and the API answers its tenant",
-  rounds: { full: 15, quick: 2 },
+  rounds: { full: 15, quick: 1 },
   async *scenes({ folder }) {
     const world = await startWorld(folder)
     const program = path.join(import.meta.dirname, "../latency/by-hand.ts")

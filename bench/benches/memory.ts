@@ -13,7 +13,7 @@ export const bench: Bench = {
   summary: "resident memory after every tenant was asked and while all are drawn by Zipf(1)",
   rounds: { full: 3, quick: 1 },
   async *scenes({ isQuick, folder }) {
-    const count = isQuick ? 60 : 1000
+    const count = isQuick ? 30 : 1000
     const connections = Math.floor(1.1 * count)
     const fleet = await startFleet(folder, count)
     const contestant = (name: string, role: Contestant["role"], start: StartServer): Contestant => ({
