@@ -48,6 +48,7 @@ export const bench: Bench = {
         ],
         metrics: [{ name: RATE, digits: 1, isCompared: true }],
         anchor: "limit",
+        warmups: isQuick ? 0 : 1,
         targets: [{ metric: RATE, of: "tenantry", against: "limit", atLeast: 0.6 }],
       }
     } finally {

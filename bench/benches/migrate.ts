@@ -33,8 +33,9 @@ export const bench: Bench = {
       const near = ["near", undefined] as const
       const far = [`${FAR} ms away`, Number(said)] as const
       for (const [where, port] of isQuick ? [near] : [near, far]) {
-        yield applying({ ways, postgres, count, where, port })
-        yield checking({ ways, postgres, count, where, port })
+        const warmups = isQuick ? 0 : 1
+        yield { ...applying({ ways, postgres, count, where, port }), warmups }
+        yield { ...checking({ ways, postgres, count, where, port }), warmups }
       }
     } finally {
       relay.disconnect()
