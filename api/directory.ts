@@ -1,5 +1,6 @@
 /** Tenants by name and by host, as the vault's tags told it last: looked at anew in the background, and when one is not there. */
 import type { Logger } from "../reconciler/log.ts"
+import { isRetired } from "../reconciler/ledger.ts"
 import { nameKey, type TenantId } from "../reconciler/tenant.ts"
 import { forLog } from "./failures.ts"
 import { labelOf } from "./host.ts"
@@ -38,8 +39,6 @@ export type DirectoryOptions = {
   /** Where tenants' hosts follow from their names: no tenant has a host of its own in these domains. */
   domains: readonly string[]
 }
-
-const UNSERVED = new Set(["retired", "purging"])
 
 /** Reads nothing until it is asked, or the interval is over. */
 export function createDirectory(
@@ -90,18 +89,19 @@ export function createDirectory(
     })
   }
 
+  /** What `known` gives, and where that is nothing, what it gives after another look. */
+  async function seek(known: () => NamedTenant | undefined): Promise<NamedTenant | undefined> {
+    if (!known()) await refresh(missInterval)
+    assertKnown()
+    return known()
+  }
+
   return {
-    async find(name) {
+    find: async (name) => {
       const key = nameKey(name)
-      if (!byName.has(key)) await refresh(missInterval)
-      assertKnown()
-      return byName.get(key)
+      return seek(() => byName.get(key))
     },
-    async findAt(host) {
-      if (!byHost.has(host)) await refresh(missInterval)
-      assertKnown()
-      return byHost.get(host)
-    },
+    findAt: async (host) => seek(() => byHost.get(host)),
     knownAt(host) {
       if (!wanted) void refresh(0)
       return byHost.get(host)
@@ -125,7 +125,7 @@ function index(
   const claims = tenants.flatMap((tenant) => [...new Set(keysOf(tenant))].map((key) => ({ key, tenant })))
   for (const [key, group] of Map.groupBy(claims, (claim) => claim.key)) {
     const claimants = group.map(({ tenant }) => tenant)
-    const served = claimants.filter(({ state }) => !UNSERVED.has(state))
+    const served = claimants.filter((tenant) => !isRetired(tenant))
     const candidates = served.length > 0 ? served : claimants.slice(0, 1)
     if (candidates.length === 1) found.set(key, candidates[0]!)
     else

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
-import { databaseName, nameKey, type Tenant, TenantId } from "../reconciler/tenant.ts"
+import { databaseName, isSameName, nameKey, type Tenant, TenantId } from "../reconciler/tenant.ts"
 import type { Directory, NamedTenant } from "./directory.ts"
 import { Problem } from "./problems.ts"
 import {
@@ -152,7 +152,7 @@ const toDeclared = ({ tenant: { id, name, hosts = [] } }: TenantFile): ShownTena
 })
 
 const findByName = (files: TenantFile[], name: string) =>
-  files.find(({ tenant }) => nameKey(tenant.name) === nameKey(name))
+  files.find(({ tenant }) => isSameName(tenant.name, name))
 
 function existing(files: TenantFile[], name: string): TenantFile {
   const file = findByName(files, name)

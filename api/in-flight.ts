@@ -51,7 +51,7 @@ const lookAtAll = () =>
  * before, and a timer for each, as pg's query_timeout makes it, holds on to what its request holds.
  */
 export function createInFlight(patience: number, limit: number): InFlight {
-  // In their order. No Set: what it once held is kept alive by the tables that it has outgrown.
+  // In their order.
   const flights: Flight[] = []
   let pace = 0
   let isStuck = false

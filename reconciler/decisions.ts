@@ -6,7 +6,7 @@ import { type ApprovalVerb, entriesOf, type LedgerEntry } from "./ledger.ts"
 import { isSafeName } from "./providers/neon.ts"
 import { adopt } from "./providers/postgres.ts"
 import { type Review, review, type Sources, withLease } from "./reconcile.ts"
-import { nameKey, type Tenant, TenantName } from "./tenant.ts"
+import { isSameName, type Tenant, TenantName } from "./tenant.ts"
 import { tenantFile, writeTenantFile } from "./tenant-file.ts"
 import { ownerUris, type World } from "./world.ts"
 
@@ -102,7 +102,7 @@ export async function restoreFile(
   if (entry.state === "purging") throw refuse("its data is being deleted; make a new tenant")
   const name = otherName ?? TenantName.safeParse(entry.name).data
   if (!name) throw refuse("the ledger's name of it is none that a file can hold; give one by --name")
-  const rival = read.tenants.find((other) => nameKey(other.name) === nameKey(name))
+  const rival = read.tenants.find((other) => isSameName(other.name, name))
   if (rival) throw refuse(`${rival.file} declares a tenant named ${rival.name}; give another name by --name`)
   const taken = new Map(read.tenants.flatMap((other) => other.hosts?.map((host) => [host, other.file]) ?? []))
   const hosts = Hosts.safeParse(entry.hosts ?? []).data ?? []
@@ -155,8 +155,7 @@ export function explainImport(
     )
   }
   const known = entriesOf(observed.secrets, fleet.fleet).find(
-    ({ id, name, state }) =>
-      id === tenant.id || (state !== "retired" && nameKey(name) === nameKey(tenant.name)),
+    ({ id, name, state }) => id === tenant.id || (state !== "retired" && isSameName(name, tenant.name)),
   )
   if (known || read.held.has(tenant.id))
     throw new TerminalError(
@@ -165,9 +164,7 @@ export function explainImport(
     )
   if (existsSync(file))
     throw new TerminalError("FileExists", `${file}: is there already; choose another name`)
-  const rival = read.tenants.find(
-    ({ id, name }) => id === tenant.id || nameKey(name) === nameKey(tenant.name),
-  )
+  const rival = read.tenants.find(({ id, name }) => id === tenant.id || isSameName(name, tenant.name))
   if (rival)
     throw new TerminalError(
       "TenantExists",

@@ -3,12 +3,12 @@
  * gives it up, and not before the next pass it is another's. So no two entries ever name it. PURE
  */
 import type { Change, Stall, Withheld } from "./action.ts"
-import type { LedgerEntry } from "./ledger.ts"
+import { isRetired, type LedgerEntry } from "./ledger.ts"
 import type { Tenant } from "./tenant.ts"
 
 /** The hosts that lead to the entry's tenant: none to one who is retired, so that another may have them. */
-export const hostsOf = ({ state, hosts = [] }: LedgerEntry): readonly string[] =>
-  state === "retired" || state === "purging" ? [] : hosts
+export const hostsOf = (entry: LedgerEntry): readonly string[] =>
+  isRetired(entry) ? [] : (entry.hosts ?? [])
 
 /** The entries that have a host, by the host. */
 export type Holders = ReadonlyMap<string, readonly LedgerEntry[]>

@@ -35,6 +35,9 @@ export type LedgerEntry = {
   approval?: Approval | undefined
 }
 
+/** Whether the tenant is out of service until somebody restores it, or for good. */
+export const isRetired = ({ state }: { state: string }): boolean => state === "retired" || state === "purging"
+
 /**
  * A secret that the vault lists. `owner`: the fleet that its tags name, undefined where they name none. `entry`: what
  * they say, undefined where they are not whole. `changedAt`: milliseconds since 1970.

@@ -6,7 +6,7 @@
  * the ledger announces a thing before it is made, and the write that says "done" comes last.
  */
 import type { Action, Change, ChangeKind, Stall } from "./action.ts"
-import type { ApprovalVerb, LedgerEntry, ObservedSecret } from "./ledger.ts"
+import { type ApprovalVerb, isRetired, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
 import {
   databaseName,
   type FleetId,
@@ -38,11 +38,12 @@ export type Facts = {
 
 export type Result = Change | Stall | undefined
 
-const DAY = 86_400_000
+/** Milliseconds. */
+export const DAY = 86_400_000
 
 /** The name that the ledger lets us expect in Neon's list. */
 export const expectedDatabase = (entry: LedgerEntry): string =>
-  entry.state === "retired" || entry.state === "purging" ? retiredDatabaseName(entry.id) : entry.database
+  isRetired(entry) ? retiredDatabaseName(entry.id) : entry.database
 
 export const isApproved = ({ entry, now }: Facts, verb: ApprovalVerb): boolean =>
   entry?.approval?.verb === verb && Date.parse(entry.approval.until) > now
@@ -94,7 +95,8 @@ export function present(facts: Facts, tenant: Tenant): Result {
   const isServed = entry?.state === "active"
   const hosts = tenant.hosts ?? []
   // An entry that is not whole is put right as a whole.
-  if (!entry || isGone(entry) || secret?.enabled !== isServed || facts.isTampered) return live(facts, tenant)
+  if (!entry || isRetired(entry) || secret?.enabled !== isServed || facts.isTampered)
+    return live(facts, tenant)
   if (isSameList(entry.hosts ?? [], hosts)) return live(facts, tenant)
   // The ledger's first write, and never held up: another tenant may wait for a host that is given up.
   const told: LedgerEntry = { ...entry, hosts }
@@ -128,7 +130,6 @@ const isAsDeclared = (
   located === databaseName(name) &&
   isSameList(entry.hosts ?? [], hosts)
 
-const isGone = ({ state }: LedgerEntry) => state === "retired" || state === "purging"
 const isSameList = (one: readonly string[], other: readonly string[]) => one.join(" ") === other.join(" ")
 
 /** The change that brings a tenant to what is declared, other than by its hosts, or why a person must look at it. */
@@ -197,7 +198,7 @@ function live(facts: Facts, tenant: Tenant): Change | Stall {
         : { kind: "reserve", entry: { ...next, state: "suspended", transition: "suspending" } }
     return change("repair", secure, announce, ...move, ...rows, ...settle(whole))
   }
-  if (entry.state === "retired" || entry.state === "purging") {
+  if (isRetired(entry)) {
     // Whoever is retired again gets a whole grace period, however far this has come.
     const renewed = record({ ...entry, state: "retired", retiredAt: new Date(now).toISOString() })
     const restore = change("restore", renewed, secure, ...move, ...rows, ...settle(whole))

@@ -1,6 +1,7 @@
 /** What the metrics are told of passes, and of the fleet as the last pass has seen it. */
 import { Counter, Gauge, Histogram } from "prom-client"
 import type { FleetStatus } from "./controller.ts"
+import { isRetired } from "./ledger.ts"
 import { namesTenants, SECONDS, tenantLabel } from "./metrics.ts"
 import type { PassListener } from "./pass-listener.ts"
 import type { Review } from "./reconcile.ts"
@@ -104,15 +105,13 @@ function setPlan({ read, migrations, plan }: Review): void {
   unmanaged.set({ kind: "secret" }, plan.unmanaged.secrets.length)
 }
 
-const isLive = ({ state }: TenantStatus) => state !== "retired" && state !== "purging"
-
 function setTenants({ tenants: all, version }: FleetStatus): void {
   tenants.reset()
   for (const condition of ["Ready", "Reconciling", "Stalled"]) tenants.set({ condition, state: "active" }, 0)
   for (const [condition, some] of Map.groupBy(all, (tenant) => tenant.condition))
     for (const [state, { length }] of Map.groupBy(some, (tenant) => tenant.state))
       tenants.set({ condition, state }, length)
-  const living = all.filter(isLive)
+  const living = all.filter((tenant) => !isRetired(tenant))
   versions.reset()
   for (const [schema, { length }] of Map.groupBy(living, numberOf)) versions.set({ schema }, length)
   unmigrated.set(living.filter(({ schema }) => schema !== version).length)

@@ -11,14 +11,14 @@ import { apply, type Outcome, type Progress } from "./apply.ts"
 import { readTenants, type ReadTenants } from "./desired.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { type Fleet, readFleet, rolloutPolicy, stepLimits } from "./fleet.ts"
-import { entriesOf } from "./ledger.ts"
+import { entriesOf, isRetired } from "./ledger.ts"
+import { DAY } from "./lifecycle.ts"
 import { type Migrations, readMigrationsOrFault } from "./migrations.ts"
 import { observe, observeMarkers, proveAbsent } from "./observed.ts"
 import { type Desired, type Diff, diff, type Observed, unexplained } from "./plan.ts"
 import { type Plan, restrain } from "./policy.ts"
 import { acquireLease } from "./providers/lease.ts"
 import { remember, takeTurns, withoutMigrations } from "./rollout.ts"
-import type { FleetId } from "./tenant.ts"
 import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
 export type Sources = { tenantsDir: string; fleetFile: string; migrationsDir: string }
@@ -34,7 +34,6 @@ export type Review = {
   retryAt: number | undefined
 }
 
-const DAY = 86_400_000
 /** How long one pass may apply; what is left is the next one's. Milliseconds. */
 const BUDGET = 600_000
 
@@ -84,7 +83,7 @@ async function look(sources: Sources, world: World, isThorough = false): Promise
   const restrained = restrain(known.diff, fleet, {
     unreadable: read.problems.length,
     desired: read.tenants.length,
-    fleet: Math.max(live(observed, fleet.fleet), read.tenants.length),
+    fleet: Math.max(entries.filter((entry) => !isRetired(entry)).length, read.tenants.length),
     databases: observed.databases,
   })
   // Whoever may not be removed takes part in the rollout.
@@ -94,10 +93,6 @@ async function look(sources: Sources, world: World, isThorough = false): Promise
   const plan: Plan = { ...allowed, withheld }
   return { read, fleet, migrations, observed, plan, retryAt }
 }
-
-/** How many tenants the ledger has that are not retired. */
-const live = ({ secrets }: Observed, fleet: FleetId) =>
-  entriesOf(secrets, fleet).filter(({ state }) => state !== "retired" && state !== "purging").length
 
 /**
  * One pass. Throws where the world could not be observed; what happens to single tenants is in the outcomes. `select`

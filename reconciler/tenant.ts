@@ -56,6 +56,8 @@ export type Tenant = z.infer<typeof Tenant>
 /** Names that fold to the same key are one name to a person, whatever Postgres thinks. */
 export const nameKey = (name: string): string => name.normalize("NFKC").toLowerCase()
 
+export const isSameName = (one: string, other: string): boolean => nameKey(one) === nameKey(other)
+
 export const databaseName = (name: string): string => `${DATABASE_PREFIX}${name}`
 /** Where a retired tenant's database waits for its purge, so that its name is free for others. */
 export const retiredDatabaseName = (id: TenantId): string => `retired-${id}`

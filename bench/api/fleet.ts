@@ -19,6 +19,7 @@ import {
   TenantId,
 } from "../../reconciler/tenant.ts"
 import { MIGRATIONS } from "../sql.ts"
+import { handOut } from "../workers.ts"
 
 export type BenchTenant = { id: TenantId; database: string; login: string; password: string }
 export type Fleet = {
@@ -71,18 +72,15 @@ export async function startFleet(folder: string, count: number): Promise<Fleet> 
   })
   const token = await tokenOf(vault)
   const ca = await readFile(vault.caFile)
-  const left = [...tenants]
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      const admin = new Client({ connectionString: postgres.superuserUri })
-      await admin.connect()
-      for (let tenant = left.pop(); tenant; tenant = left.pop()) {
-        await makeDatabase(admin, tenant)
-        await putSecret(vault.url, { token, ca }, tenant, uriOf(tenant))
-      }
-      await admin.end()
-    }),
-  )
+  await handOut(tenants, AT_ONCE, async (left) => {
+    const admin = new Client({ connectionString: postgres.superuserUri })
+    await admin.connect()
+    for (const tenant of left) {
+      await makeDatabase(admin, tenant)
+      await putSecret(vault.url, { token, ca }, tenant, uriOf(tenant))
+    }
+    await admin.end()
+  })
   return {
     tenants,
     vault,

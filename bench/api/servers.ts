@@ -1,6 +1,7 @@
 /** The servers that are compared: ours as production starts it, and what else one would write. */
 import { writeFile } from "node:fs/promises"
 import path from "node:path"
+import { HEAP } from "../../local/part.ts"
 import { EVERYBODY, type BenchTenant, type Fleet } from "./fleet.ts"
 import { startPgbouncer } from "./pgbouncer.ts"
 import { type Program, startProgram } from "./program.ts"
@@ -25,8 +26,8 @@ export const startOurs =
         CONNECTIONS_MAX: String(connections),
         RATE_PER_TENANT: "1000000",
         RATE_PER_CALLER: "1000000",
-        // As the Dockerfile has it.
-        NODE_OPTIONS: "--max-semi-space-size=4",
+        // As the Dockerfile has it, too.
+        NODE_OPTIONS: HEAP,
         ...fleet.vault.environment("api"),
         ...environment,
       },

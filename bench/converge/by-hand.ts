@@ -3,6 +3,7 @@ import { Client } from "pg"
 import { readMigrations } from "../../reconciler/migrations.ts"
 import { withDatabase } from "../../reconciler/providers/postgres.ts"
 import { ask, inOneTransaction, MIGRATIONS } from "../sql.ts"
+import { handOut } from "../workers.ts"
 
 /** Makes the databases `atOnce` at a time. Returns milliseconds. */
 export async function makeByHand(
@@ -12,19 +13,16 @@ export async function makeByHand(
 ): Promise<number> {
   const { steps } = await readMigrations(MIGRATIONS)
   const script = inOneTransaction(...steps.map(({ up }) => up.sql))
-  const left = names.values()
   const started = performance.now()
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      const admin = new Client({ connectionString: superuserUri })
-      await admin.connect()
-      for (const name of left) {
-        await admin.query(`create database "${name}"`)
-        await ask(withDatabase(superuserUri, name), script)
-      }
-      await admin.end()
-    }),
-  )
+  await handOut(names, atOnce, async (left) => {
+    const admin = new Client({ connectionString: superuserUri })
+    await admin.connect()
+    for (const name of left) {
+      await admin.query(`create database "${name}"`)
+      await ask(withDatabase(superuserUri, name), script)
+    }
+    await admin.end()
+  })
   return performance.now() - started
 }
 

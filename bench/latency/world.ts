@@ -1,9 +1,10 @@
 /** The whole system as `npm start` runs it, in processes of its own. */
 import { spawn } from "node:child_process"
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import path from "node:path"
 import { createInterface } from "node:readline"
+import { parseEnv } from "node:util"
+import { freePort } from "../free-port.ts"
 
 const ROOT = path.resolve(import.meta.dirname, "../..")
 
@@ -52,12 +53,7 @@ export async function startWorld(home: string): Promise<RunningWorld> {
   return {
     api: `http://127.0.0.1:${port}`,
     tenantsDir,
-    environment: Object.fromEntries(
-      text
-        .split("\n")
-        .filter((line) => /^\w+=/.test(line))
-        .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
-    ),
+    environment: parseEnv(text) as Record<string, string>,
     said,
     stop: async () => {
       child.kill("SIGINT")
@@ -80,11 +76,3 @@ export async function resetWorld(home: string): Promise<void> {
 /** Writes a tenant's file as an editor does. */
 export const declare = (world: RunningWorld, id: string, name: string): Promise<void> =>
   writeFile(path.join(world.tenantsDir, `${name}.yaml`), `id: ${id}\nname: ${name}\n`)
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === "object" && address ? address.port : 0
-}

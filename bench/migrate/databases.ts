@@ -2,19 +2,17 @@
 import { Client } from "pg"
 import type { Postgres } from "../../local/postgres.ts"
 import { withDatabase } from "../../reconciler/providers/postgres.ts"
+import { handOut } from "../workers.ts"
 
 /** How many are made, and worked on, at once. */
 export const AT_ONCE = 8
 
 /** Calls `task` for each item, so many at once; returns the seconds that all took. */
 export async function forAll<T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<number> {
-  const left = items.values()
   const started = performance.now()
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (const item of left) await task(item)
-    }),
-  )
+  await handOut(items, AT_ONCE, async (left) => {
+    for (const item of left) await task(item)
+  })
   return (performance.now() - started) / 1000
 }
 

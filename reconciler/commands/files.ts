@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto"
 import type { Command } from "commander"
 import { readTenants } from "../desired.ts"
 import { TerminalError } from "../errors.ts"
-import { nameKey, Tenant, TenantId, TenantName } from "../tenant.ts"
+import { isSameName, Tenant, TenantId, TenantName } from "../tenant.ts"
 import { renameInFile, writeTenantFile } from "../tenant-file.ts"
 import { examples, parseArgument, print } from "./shared.ts"
 
@@ -36,14 +36,14 @@ export function registerFiles(program: Command): void {
       const tenant = (await readTenants(folder())).tenants.find((each) => each.name === from)
       if (!tenant)
         throw new TerminalError("TenantUnknown", `no file in ${folder()} declares a tenant named ${from}`)
-      if (nameKey(name) !== nameKey(from)) await assertFree(name)
+      if (!isSameName(name, from)) await assertFree(name)
       await renameInFile(tenant.file, name)
       print(`${tenant.file}: ${from} is now ${name}; commit it`)
     })
 }
 
 async function assertFree(name: string): Promise<void> {
-  const rival = (await readTenants(folder())).tenants.find((tenant) => nameKey(tenant.name) === nameKey(name))
+  const rival = (await readTenants(folder())).tenants.find((tenant) => isSameName(tenant.name, name))
   if (rival)
     throw new TerminalError("NameTaken", `${rival.file} declares a tenant named ${rival.name} already`)
 }

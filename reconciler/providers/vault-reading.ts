@@ -4,29 +4,33 @@ import { fromTags, type ObservedSecret, ownerOf } from "../ledger.ts"
 
 type Tags = SecretProperties["tags"]
 
-/** What a secret's properties mean. */
-export const toSecret = ({
-  name,
-  enabled,
-  tags,
-  createdOn,
-  updatedOn,
-}: SecretProperties): ObservedSecret => ({
+/** What of a secret's meaning is not in its tags. */
+const plain = ({ name, enabled, createdOn, updatedOn }: SecretProperties) => ({
   name,
   enabled: enabled ?? true,
-  owner: ownerOf(tags),
-  entry: fromTags(name, tags),
-  isProtected: tags?.["protected"] === "true",
   changedAt: updatedOn?.getTime() ?? 0,
   issuedAt: createdOn?.getTime(),
 })
+
+/** What a secret's properties mean. */
+export const toSecret = (properties: SecretProperties): ObservedSecret => {
+  const { name, tags } = properties
+  return {
+    ...plain(properties),
+    owner: ownerOf(tags),
+    entry: fromTags(name, tags),
+    isProtected: tags?.["protected"] === "true",
+  }
+}
+
+/** A secret as it was read, and the tags that it was read from. */
+type Read = { tags: Tags; secret: ObservedSecret }
 
 /** `of` as `toSecret`; `rest` forgets the secrets that nobody asked for since the last rest. */
 export type Reading = { of: (properties: SecretProperties) => ObservedSecret; rest: () => void }
 
 /** A reading that has met no secret yet. */
 export function createReading(): Reading {
-  type Read = { tags: Tags; secret: ObservedSecret }
   let last: ReadonlyMap<string, Read> = new Map()
   let current = new Map<string, Read>()
   return {
@@ -44,18 +48,17 @@ export function createReading(): Reading {
   }
 }
 
-const isSame = ({ tags, secret }: { tags: Tags; secret: ObservedSecret }, now: SecretProperties): boolean =>
-  secret.changedAt === (now.updatedOn?.getTime() ?? 0) &&
-  secret.issuedAt === now.createdOn?.getTime() &&
-  secret.enabled === (now.enabled ?? true) &&
-  hasSameTags(tags ?? {}, now.tags ?? {})
+function isSame({ tags = {}, secret }: Read, properties: SecretProperties): boolean {
+  const { enabled, changedAt, issuedAt } = plain(properties)
+  return (
+    secret.enabled === enabled &&
+    secret.changedAt === changedAt &&
+    secret.issuedAt === issuedAt &&
+    hasSameTags(tags, properties.tags ?? {})
+  )
+}
 
 function hasSameTags(some: NonNullable<Tags>, others: NonNullable<Tags>): boolean {
-  let left = 0
-  for (const key in some) {
-    if (some[key] !== others[key]) return false
-    left++
-  }
-  for (const _ in others) left--
-  return left === 0
+  const keys = Object.keys(some)
+  return keys.length === Object.keys(others).length && keys.every((key) => some[key] === others[key])
 }

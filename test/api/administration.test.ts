@@ -5,8 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { parse } from "yaml"
 import { believeTokens } from "../../api/tokens.ts"
 import type { NamedTenant } from "../../api/directory.ts"
-import { AUDIENCE, startIssuer } from "../../local/issuer.ts"
+import { startIssuer } from "../../local/issuer.ts"
 import { TenantId } from "../../reconciler/tenant.ts"
+import { tokenSettings } from "../token-settings.ts"
 import { type Answer, type Api, FLEET, newTenantId, startWorld, type World } from "./world.ts"
 
 let world: World
@@ -219,19 +220,7 @@ test("only an administrator's token lets one in, and it opens no tenant's data",
   const guarded = await world.serve({
     folder,
     listTenants: () => Promise.resolve(listed),
-    authenticate: (log) =>
-      believeTokens(
-        {
-          issuer: issuer.url,
-          audience: AUDIENCE,
-          algorithms: ["ES256"],
-          tenantClaim: "tenants",
-          adminScope: "tenants:admin",
-          clockSkew: 5,
-          keyInterval: 0,
-        },
-        log,
-      ),
+    authenticate: (log) => believeTokens(tokenSettings(issuer), log),
   })
   const ask = (token: string | undefined, target: string) =>
     guarded.send(target, {

@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { believeTokens } from "../../api/tokens.ts"
 import type { TokenSettings } from "../../reconciler/providers/tokens.ts"
-import { AUDIENCE, type Issuer, startIssuer } from "../../local/issuer.ts"
+import { type Issuer, startIssuer } from "../../local/issuer.ts"
+import { tokenSettings } from "../token-settings.ts"
 import { type Api, newTenantId, startWorld, type TestTenant, type World } from "./world.ts"
 
 let world: World
@@ -15,13 +16,8 @@ let shop: TestTenant
 let other: TestTenant
 
 const settings = (change: Partial<TokenSettings> = {}): TokenSettings => ({
-  issuer: issuer.url,
-  audience: AUDIENCE,
+  ...tokenSettings(issuer),
   algorithms: ["RS256", "ES256", "EdDSA"],
-  tenantClaim: "tenants",
-  adminScope: "tenants:admin",
-  clockSkew: 5,
-  keyInterval: 0,
   ...change,
 })
 

@@ -2,12 +2,13 @@
 import { readdirSync, statSync } from "node:fs"
 import path from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { AUDIENCE, type Issuer, startIssuer } from "../../local/issuer.ts"
+import { type Issuer, startIssuer } from "../../local/issuer.ts"
 import type { Authority } from "../../reconciler/environment.ts"
 import { keepSecret } from "../../reconciler/log.ts"
 import { watchReadiness } from "../../reconciler/readiness.ts"
 import { environmentToken, openAccess } from "../../reconciler/status-access.ts"
 import { eventually } from "../eventually.ts"
+import { tokenSettings } from "../token-settings.ts"
 import { findChromium, openBrowser } from "./browser.ts"
 import { API_KEY, idOf, nameOf, reviewOf, serveMadeUp } from "./made-up.ts"
 
@@ -21,16 +22,7 @@ let open: Awaited<ReturnType<typeof serveMadeUp>>
 
 beforeAll(async () => {
   issuer = await startIssuer()
-  const settings = {
-    issuer: issuer.url,
-    audience: AUDIENCE,
-    algorithms: ["ES256"],
-    tenantClaim: "tenants",
-    adminScope: "tenants:admin",
-    clockSkew: 5,
-    keyInterval: 0,
-  }
-  authority = { kind: "issuer", settings }
+  authority = { kind: "issuer", settings: tokenSettings(issuer) }
   closed = await serveMadeUp(authority)
   open = await serveMadeUp()
   for (const fleet of [closed, open]) fleet.pass(reviewOf(3))
