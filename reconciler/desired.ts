@@ -14,23 +14,31 @@ export type ReadTenants = {
 
 type Remembered = { stamp: string | undefined; digest: string; read: YamlFile<Tenant> }
 
-/** What the last read made of each file, by its path, so that the next one parses only what changed. */
-export type FileMemory = { files: ReadonlyMap<string, Remembered> }
+/** What the last read made of each file, by its path, and of all of them, so that the next one does only what is new. */
+export type FileMemory = {
+  files: ReadonlyMap<string, Remembered>
+  all?: { seeds: ReadonlySet<string> | undefined; read: ReadTenants }
+}
 export const createFileMemory = (): FileMemory => ({ files: new Map() })
 
 /**
  * Reads every file that declares a tenant, see tenants-folder.ts. With `seeds` a file that names another seed is faulty. `memory` holds
- * no more than the files of the last read. Throws only where the folder itself cannot be read.
+ * no more than the files of the last read; where nothing has changed since, the result is that read's. Throws only where the folder itself cannot be read.
  */
 export async function readTenants(
   directory: string,
   seeds?: ReadonlySet<string>,
   memory: FileMemory = createFileMemory(),
 ): Promise<ReadTenants> {
-  const found = await readFolder(directory, (listed) => readOne(listed, memory.files.get(listed.file)))
-  memory.files = new Map(found.map((remembered) => [remembered.read.file, remembered]))
+  const last = memory.files
+  const found = await readFolder(directory, (listed) => readOne(listed, last.get(listed.file)))
+  const isSame = found.length === last.size && found.every((one) => one === last.get(one.read.file))
+  if (isSame && memory.all && areSame(memory.all.seeds, seeds)) return memory.all.read
   const files = found.map(({ read }) => read)
-  return refuseClashes(seeds ? files.map((file) => refuseUnknownSeed(file, seeds)) : files)
+  const read = refuseClashes(seeds ? files.map((file) => refuseUnknownSeed(file, seeds)) : files)
+  memory.files = new Map(found.map((remembered) => [remembered.read.file, remembered]))
+  memory.all = { seeds, read }
+  return read
 }
 
 /** A file that changed within the clock's coarseness can change again unseen; milliseconds. */
@@ -51,6 +59,10 @@ function stampOf(real: string): string | undefined {
   if (!stat || Date.now() - Number(stat.ctimeMs) < COARSE) return undefined
   return `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`
 }
+
+const areSame = (some: ReadonlySet<string> | undefined, others: ReadonlySet<string> | undefined): boolean =>
+  some === others ||
+  (some !== undefined && others !== undefined && some.symmetricDifference(others).size === 0)
 
 /** A seed that is not there would leave a tenant half made. */
 function refuseUnknownSeed(file: YamlFile<Tenant>, seeds: ReadonlySet<string>): YamlFile<Tenant> {

@@ -11,8 +11,13 @@ import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 /** The lists of Neon and of the vault: one call per cell and one per 25 secrets; no database is woken. */
 export async function observe({ neon, vault }: World): Promise<Observed> {
   const [names, secrets] = await Promise.all([neon.list(), vault.list()])
-  return { databases: names.map((name) => ({ name, marker: undefined })), secrets }
+  const databases = unmarked.get(names) ?? names.map((name) => ({ name, marker: undefined }))
+  unmarked.set(names, databases)
+  return { databases, secrets }
 }
+
+/** What was made of a list of names, for as long as that list is there: the same is the same value. */
+const unmarked = new WeakMap<readonly string[], Observed["databases"]>()
 
 /**
  * The same with each database's marker, which only the databases' server knows. Throws TransientError where that

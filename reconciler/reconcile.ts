@@ -69,7 +69,7 @@ async function look(sources: Sources, world: World, isThorough = false): Promise
     takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
   const unlessFaulty = <D extends Pick<Diff, "changes">>(whole: D) =>
     fault ? withoutMigrations(whole, fault) : { diff: whole, waiting: [], retryAt: undefined }
-  const sketched = unlessFaulty(diff(desired, listed, now))
+  const sketched = unlessFaulty(world.sketch(desired, listed, now))
   const sketch = inTurn(sketched.diff).diff
   // The lists say that all is well, or else the markers have the last word on whose database is whose.
   const isQuiet =

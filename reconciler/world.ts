@@ -1,6 +1,8 @@
 /** The systems that a pass looks at and changes, made from the configuration. */
 import type { Config } from "./config.ts"
 import { createFileMemory, type FileMemory } from "./desired.ts"
+import { rememberDiff } from "./diff-memory.ts"
+import type { diff } from "./plan.ts"
 import { type Neon, openNeon } from "./providers/neon.ts"
 import { createSemaphore, type Permit, type Semaphore } from "./providers/pacing.ts"
 import { withDatabase } from "./providers/postgres.ts"
@@ -18,6 +20,8 @@ export type World = {
   cell: string
   /** What the last read made of the tenants' files. */
   files: FileMemory
+  /** What must be done, by what the lists say; see diff-memory.ts. */
+  sketch: typeof diff
   /** Databases named as ours whose markers were read and said otherwise, so that they wake nobody at each pass. */
   strangers: ReadonlySet<string>
   /** Tenants whose migration failed lately, so that they are tried again after a while and not at each pass. */
@@ -35,6 +39,7 @@ export function openWorld(config: Config): World {
     drain: config.drain,
     cell: config.neon.projectId,
     files: createFileMemory(),
+    sketch: rememberDiff(),
     strangers: new Set(),
     failures: new Map(),
     permit,

@@ -9,6 +9,7 @@ import { passOnTrace } from "../spans.ts"
 import { neonError, NeonFailure, parse } from "./neon-errors.ts"
 import { createMutations } from "./neon-mutations.ts"
 import { createSemaphore, createTokenBucket, type Permit } from "./pacing.ts"
+import { sameList } from "../same.ts"
 import { isOurName } from "../tenant.ts"
 
 export type NeonConfig = {
@@ -78,6 +79,7 @@ export function openNeon(config: NeonConfig, permit: Permit) {
   })
   const take = createTokenBucket(config.requestsPerSecond, "neon requests")
   const oneAtATime = createSemaphore(1, "neon changes")
+  let last: readonly string[] = []
 
   /** One request; `operation` is the name of the client's method. */
   const call = async <T>(
@@ -115,8 +117,9 @@ export function openNeon(config: NeonConfig, permit: Permit) {
     })
 
   return {
-    /** The names of all databases of the branch; complete, or it throws. One call. */
-    list: () => surely(`list the databases of branch ${branchId}`, names),
+    /** The names of all databases of the branch; complete, or it throws. One call. The last value where they are the same. */
+    list: async (): Promise<readonly string[]> =>
+      (last = sameList(last, await surely(`list the databases of branch ${branchId}`, names))),
 
     create: (name: string) =>
       oneAtATime(async () => {

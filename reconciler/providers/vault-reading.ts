@@ -26,25 +26,36 @@ export const toSecret = (properties: SecretProperties): ObservedSecret => {
 /** A secret as it was read, and the tags that it was read from. */
 type Read = { tags: Tags; secret: ObservedSecret }
 
-/** `of` as `toSecret`; `rest` forgets the secrets that nobody asked for since the last rest. */
-export type Reading = { of: (properties: SecretProperties) => ObservedSecret; rest: () => void }
+/** Of one list: `of` as `toSecret`; `keep`, once the list is complete, has the next one compared with it. */
+export type Reading = { of: (properties: SecretProperties) => ObservedSecret; keep: () => void }
 
-/** A reading that has met no secret yet. */
-export function createReading(): Reading {
-  let last: ReadonlyMap<string, Read> = new Map()
-  let current = new Map<string, Read>()
-  return {
-    of(properties) {
-      const { name, tags } = properties
-      const known = last.get(name)
-      const read = known && isSame(known, properties) ? known : { tags, secret: toSecret(properties) }
-      current.set(name, read)
-      return read.secret
-    },
-    rest() {
-      last = current
-      current = new Map()
-    },
+/** Begins to read a list; nothing is known before the first one was kept. Lists in one order are read quickest. */
+export function createReader(): () => Reading {
+  let last: readonly Read[] = []
+  return () => {
+    const known = last
+    const list: Read[] = []
+    let byName: ReadonlyMap<string, Read> | undefined
+
+    function knownAs(name: string): Read | undefined {
+      const next = known[list.length]
+      if (next?.secret.name === name) return next
+      byName ??= new Map(known.map((read) => [read.secret.name, read]))
+      return byName.get(name)
+    }
+
+    return {
+      of(properties) {
+        const { name, tags } = properties
+        const before = knownAs(name)
+        const read = before && isSame(before, properties) ? before : { tags, secret: toSecret(properties) }
+        list.push(read)
+        return read.secret
+      },
+      keep() {
+        last = list
+      },
+    }
   }
 }
 

@@ -2,11 +2,12 @@
 import type { SecretClient, SecretProperties } from "@azure/keyvault-secrets"
 import { TerminalError } from "../errors.ts"
 import { fromTags, type LedgerEntry, type ObservedSecret, toTags } from "../ledger.ts"
+import { sameList } from "../same.ts"
 import { secretName, type TenantId } from "../tenant.ts"
 import { createTokenBucket, type Permit } from "./pacing.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
 import { innerCode, isAbsent } from "./vault-errors.ts"
-import { createReading, toSecret } from "./vault-reading.ts"
+import { createReader, toSecret } from "./vault-reading.ts"
 import { rememberWrites, type Writes, WRITTEN_AT } from "./vault-writes.ts"
 
 export type Vault = ReturnType<typeof openVault>
@@ -22,19 +23,25 @@ export function openVault(
   const client = createVaultClient(url)
   const take = createTokenBucket(writesPerSecond, "vault writes")
   const writes = rememberWrites()
-  const reading = createReading()
+  const read = createReader()
+  let last: readonly ObservedSecret[] = []
   return {
-    /** All secrets, complete and with our own writes, or it throws; no value is read. One call per 25 secrets. */
-    async list(): Promise<ObservedSecret[]> {
+    /**
+     * All secrets, complete and with our own writes, or it throws; no value is read. One call per 25 secrets. The same
+     * value as the last time where they are the same.
+     */
+    async list(): Promise<readonly ObservedSecret[]> {
       return guarded("list the secrets", async (abortSignal) => {
         const secrets: ObservedSecret[] = []
+        const reading = read()
         const pages = client.listPropertiesOfSecrets({ abortSignal }).byPage({ maxPageSize: 25 })
         for await (const page of ahead(pages)) {
           writes.assertShown(page)
           for (const properties of page) secrets.push(reading.of(properties))
         }
-        reading.rest()
-        return secrets
+        reading.keep()
+        last = sameList(last, secrets)
+        return last
       })
     },
 

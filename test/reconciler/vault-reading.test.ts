@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { createReading, toSecret } from "../../reconciler/providers/vault-reading.ts"
+import { createReader, toSecret } from "../../reconciler/providers/vault-reading.ts"
 
 const ID = "78b0c444-49aa-4308-b35f-9ff530b31920"
 const WHOLE = {
@@ -31,22 +31,32 @@ const properties = fc.record(
 test("a secret means what its properties say now, whatever they said in the lists before", () => {
   fc.assert(
     fc.property(fc.array(fc.array(properties, { maxLength: 3 }), { maxLength: 8 }), (lists) => {
-      const reading = createReading()
-      for (const list of lists) {
+      const read = createReader()
+      for (const [index, list] of lists.entries()) {
+        const reading = read()
         for (const one of list) {
           const listed = { vaultUrl: "https://vault", ...one }
           expect(reading.of(listed)).toEqual(toSecret(listed))
         }
-        reading.rest()
+        // A list that was cut short is not kept.
+        if (index % 3 !== 2) reading.keep()
       }
     }),
   )
 })
 
 test("what is as it was in the list before is the same value", () => {
-  const reading = createReading()
-  const listed = () => ({ vaultUrl: "https://vault", name: `tenant-${ID}`, tags: { ...WHOLE } })
-  const first = reading.of(listed())
-  reading.rest()
-  expect(reading.of(listed())).toBe(first)
+  const read = createReader()
+  const [first, other] = [`tenant-${ID}`, "another"].map((name) => ({
+    vaultUrl: "https://vault",
+    name,
+    tags: { ...WHOLE },
+  }))
+  const once = read()
+  const before = [once.of(first!), once.of(other!)]
+  once.keep()
+  const again = read()
+  const after = [again.of({ ...other!, tags: { ...WHOLE } }), again.of({ ...first!, tags: { ...WHOLE } })]
+  expect(after[1]).toBe(before[0])
+  expect(after[0]).toBe(before[1])
 })
