@@ -39,13 +39,16 @@ const pause = (attempt: number, failure: NeonFailure) =>
 export function createMutations({ operation: lookAt, recent, names, pollInterval, timeout, permit }: Look) {
   /** Returns when all have ended with their effect. Throws TransientError where one failed or does not end. */
   async function settled(operations: readonly Operation[], deadline: number): Promise<void> {
+    let isOld = false
     for (let operation of operations) {
       while (!hasEnded(operation)) {
         const { id, action, status } = operation
         if (Date.now() > deadline) {
           throw new TransientError("OperationStuck", `Neon's operation ${action} (${id}) is still ${status}`)
         }
-        await sleep(pollInterval)
+        // What the answer said of this one is old once another has been waited for, so it is looked at without a pause.
+        if (!isOld) await sleep(pollInterval)
+        isOld = false
         permit.signal?.throwIfAborted()
         try {
           operation = (await lookAt(id)).operation
@@ -54,6 +57,7 @@ export function createMutations({ operation: lookAt, recent, names, pollInterval
           if (!(error instanceof NeonFailure) || !(error.isPassing || error.isAmbiguous)) throw error
         }
       }
+      isOld = true
     }
   }
 
