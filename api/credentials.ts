@@ -1,8 +1,8 @@
 /** The tenants' credentials, as the vault last told them: few calls to the vault, and served on when it is away. */
+import { LRUCache } from "lru-cache"
 import { TransientError } from "../reconciler/errors.ts"
 import type { Credential, CredentialReader } from "../reconciler/providers/vault.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
-import { createLru } from "./lru.ts"
 import { countCredentialRead } from "./metrics.ts"
 
 export type CredentialCache = {
@@ -49,8 +49,8 @@ export function cacheCredentials(
   options: CredentialCacheOptions,
 ): CredentialCache {
   const { now } = options
-  const serving = createLru<TenantId, Entry>(options.capacity)
-  const refusing = createLru<TenantId, Entry>(options.capacity)
+  const serving = new LRUCache<TenantId, Entry>({ max: options.capacity })
+  const refusing = new LRUCache<TenantId, Entry>({ max: options.capacity })
   const reading = new Map<TenantId, Promise<Entry>>()
   let recheckedAt = Number.NEGATIVE_INFINITY
 
@@ -112,7 +112,7 @@ export function cacheCredentials(
         return held.credential
       }
     },
-    size: () => serving.size() + refusing.size(),
+    size: () => serving.size + refusing.size,
   }
 }
 

@@ -1,5 +1,5 @@
 /** How fast each of many may go: token buckets in bounded memory. */
-import { createLru } from "./lru.ts"
+import { LRUCache } from "lru-cache"
 import { Problem } from "./problems.ts"
 
 /** Throws the Problem that says when to try again. */
@@ -18,20 +18,19 @@ export function limitRate(
 ): RateLimit {
   if (perSecond === 0) return () => {}
   const burst = 2 * perSecond
-  const buckets = createLru<string, Bucket>(capacity)
+  const buckets = new LRUCache<string, Bucket>({ max: capacity })
   return (key) => {
     const at = now()
-    const held = buckets.get(key) ?? { tokens: burst, at }
+    let held = buckets.get(key)
+    if (!held) buckets.set(key, (held = { tokens: burst, at }))
     held.tokens = Math.min(burst, held.tokens + ((at - held.at) / 1000) * perSecond)
     held.at = at
     if (held.tokens < 1) {
       const wait = Math.ceil((1 - held.tokens) / perSecond)
-      buckets.set(key, held)
       throw new Problem("rate-exceeded", `more than ${perSecond} requests a second of one ${what}`, {
         retryAfter: wait,
       })
     }
     held.tokens--
-    buckets.set(key, held)
   }
 }

@@ -7,7 +7,7 @@
 import { createHash, createHmac, pbkdf2 } from "node:crypto"
 import { createRequire } from "node:module"
 import { promisify } from "node:util"
-import { createLru } from "./lru.ts"
+import { LRUCache } from "lru-cache"
 
 /** As pg calls them, see pg/lib/crypto/sasl.js. */
 type Steps = {
@@ -24,7 +24,7 @@ const derive = promisify(pbkdf2)
 
 /** Has all sessions that pg opens from now on use remembered keys. */
 export function rememberScramKeys(): void {
-  const keys = createLru<string, Promise<Uint8Array>>(CAPACITY)
+  const keys = new LRUCache<string, Promise<Uint8Array>>({ max: CAPACITY })
   const steps = createRequire(import.meta.url)("pg/lib/crypto/utils") as Steps
   steps.deriveKey = (password, salt, iterations) => {
     const login = createHash("sha256").update(`${iterations} `).update(salt).update(password).digest("base64")
