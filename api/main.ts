@@ -37,6 +37,8 @@ const CLOSE_GRACE = 3000
 // V8 makes old at once what comes from where most lived long when it looked. Such an object of a request keeps alive all
 // that it leads to until a full collection: half of the processor's time beyond the bare answer, and 100 MB.
 setFlagsFromString("--no-allocation-site-pretenuring")
+// A young collection has little to copy: helping threads cost more of the processor than they save, and it is Postgres' too.
+setFlagsFromString("--no-parallel-scavenge")
 
 const now = () => performance.now()
 const log = createLogger("api")

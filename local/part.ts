@@ -8,7 +8,7 @@ export type Part = { stop: () => Promise<void> }
 
 const LEASH = new URL("leash.ts", import.meta.url).href
 /** Node's option by which every part stays small; a young generation of 16 MB and more is for who has much that lives for long. */
-export const HEAP = "--max-semi-space-size=4"
+export const HEAP = "--max-semi-space-size=8"
 /** Restarts within a minute before we give up. */
 const MAX_RESTARTS = 5
 /** How long a process may take to end in order; longer than the 25 s that the API allows its requests. */

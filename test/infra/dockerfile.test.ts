@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { expect, it } from "vitest"
+import { HEAP } from "../../local/part.ts"
 import { ROOT } from "./stacks.ts"
 
 const read = (file: string) => readFileSync(path.join(ROOT, file), "utf8")
@@ -22,4 +23,8 @@ it("its commands are lists, so that SIGTERM reaches Node and no shell", () => {
   const commands = lines.filter((line) => /^\s*CMD /.test(line))
   expect(commands).toHaveLength(4)
   for (const command of commands) expect(command).toMatch(/^\s*CMD \["node", /)
+})
+
+it("the processes get the options that the local ones, and so the benches, run with", () => {
+  expect(lines).toContain(`ENV NODE_OPTIONS=${HEAP}`)
 })
