@@ -4,7 +4,7 @@ import type { RequestHandler } from "express"
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 /** Seconds. */
 const MAX_AGE = "600"
-const EXPOSED = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
+const EXPOSED = "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotency-Replayed"
 
 /** Answers preflight requests of these origins, and lets them read what they are answered. */
 export const allowOrigins =

@@ -64,6 +64,26 @@ const header = (name: string, description: string, schema: Json = { type: "strin
   schema,
 })
 
+const seconds = { schema: { type: "integer", minimum: 0 } }
+/** What some problems carry besides; by their status. */
+const HEADERS: Record<string, Json> = {
+  429: {
+    "Retry-After": { description: "Seconds until more requests are let through.", ...seconds },
+    "RateLimit-Policy": {
+      description:
+        "The limit that was met, of a tenant or of a caller: q requests at once, which come back within w seconds.",
+      schema: { type: "string", pattern: '^"(?:tenant|caller)";q=[0-9]+;w=[0-9]+$' },
+    },
+    RateLimit: {
+      description: "What is left of it, r, and in how many seconds there is more, t.",
+      schema: { type: "string", pattern: '^"(?:tenant|caller)";r=0;t=[0-9]+$' },
+    },
+  },
+  503: {
+    "Retry-After": { description: "Seconds; only where trying again is likely to help.", ...seconds },
+  },
+}
+
 /** One answer per status, with the types that it may have. */
 function problemAnswers(keys: readonly ProblemKey[]): Json {
   const byStatus = Object.groupBy(new Set(keys), (key) => PROBLEMS[key][0])
@@ -72,6 +92,7 @@ function problemAnswers(keys: readonly ProblemKey[]): Json {
       status,
       {
         description: ofStatus.map((key) => PROBLEMS[key][1]).join("; "),
+        ...(HEADERS[status] ? { headers: HEADERS[status] } : {}),
         content: {
           "application/problem+json": {
             schema: {

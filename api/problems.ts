@@ -60,9 +60,14 @@ export const PROBLEMS = {
 } as const satisfies Record<string, readonly [status: number, title: string, remedy: string]>
 export type ProblemKey = keyof typeof PROBLEMS
 
+/** So many requests of one `name` ("tenant", "caller") are let through in `window` seconds. */
+type Limit = { name: string; quota: number; window: number }
+
 type Extra = {
   /** Seconds, for the header Retry-After. */
   retryAfter?: number
+  /** What is used up, for the headers RateLimit-Policy and RateLimit. */
+  limit?: Limit
   /** For the header Allow. */
   allow?: string
   /** For the header ETag. */
@@ -86,11 +91,18 @@ export class Problem extends Error {
   }
 }
 
+/** What a limit is, and that nothing is left of it for `seconds`: structured fields of draft-ietf-httpapi-ratelimit-headers-10. */
+const limitFields = ({ name, quota, window }: Limit, seconds: number) => ({
+  "RateLimit-Policy": `"${name}";q=${quota};w=${window}`,
+  RateLimit: `"${name}";r=0;t=${seconds}`,
+})
+
 /** Writes the answer; `requestId` is in the log line about it too. */
 export function sendProblem(response: Response, problem: Problem, requestId: string): void {
   const [status, title] = PROBLEMS[problem.key]
-  const { retryAfter, allow, etag, authenticate, members } = problem.extra
+  const { retryAfter, limit, allow, etag, authenticate, members } = problem.extra
   if (retryAfter !== undefined) response.set("Retry-After", String(retryAfter))
+  if (limit !== undefined) response.set(limitFields(limit, retryAfter ?? limit.window))
   if (allow !== undefined) response.set("Allow", allow)
   if (etag !== undefined) response.set("ETag", etag)
   if (authenticate !== undefined) response.set("WWW-Authenticate", authenticate)

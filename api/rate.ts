@@ -5,6 +5,9 @@ import { Problem } from "./problems.ts"
 /** Throws the Problem that says when to try again. */
 export type RateLimit = (key: string) => void
 
+/** How many seconds' requests may come at once. */
+const BURST_SECONDS = 2
+
 type Bucket = { tokens: number; at: number }
 
 /**
@@ -17,7 +20,8 @@ export function limitRate(
   { now, capacity }: { now: () => number; capacity: number },
 ): RateLimit {
   if (perSecond === 0) return () => {}
-  const burst = 2 * perSecond
+  const burst = BURST_SECONDS * perSecond
+  const limit = { name: what, quota: burst, window: BURST_SECONDS }
   const buckets = new LRUCache<string, Bucket>({ max: capacity })
   return (key) => {
     const at = now()
@@ -29,6 +33,7 @@ export function limitRate(
       const wait = Math.ceil((1 - held.tokens) / perSecond)
       throw new Problem("rate-exceeded", `more than ${perSecond} requests a second of one ${what}`, {
         retryAfter: wait,
+        limit,
       })
     }
     held.tokens--

@@ -57,6 +57,11 @@ test("a tenant that is asked for too often is 429, and no other tenant is", asyn
   const refused = await limited.call(shop, "GET", "/products/1")
   expect(refused.body.type).toBe("/problems/rate-exceeded")
   expect(refused.headers.get("retry-after")).toBe("1")
+  expect(refused.headers.get("ratelimit-policy")).toBe('"tenant";q=4;w=2')
+  expect(refused.headers.get("ratelimit")).toBe('"tenant";r=0;t=1')
+  const { responses } = (await limited.send("/openapi.json")).body.paths["/products/{id}"].get
+  for (const [name, { schema }] of Object.entries<{ schema: { pattern?: string } }>(responses[429].headers))
+    expect(refused.headers.get(name)).toMatch(new RegExp(schema.pattern ?? /^\d+$/))
   expect((await limited.call(other, "GET", "/products/1")).status).toBe(200)
   clock += 1000
   expect((await limited.call(shop, "GET", "/products/1")).status).toBe(200)
@@ -69,6 +74,8 @@ test("a caller who asks too often is 429, whatever tenants the caller names", as
   for (let n = 0; n < 6; n++)
     statuses.push((await limited.call({ id: newTenantId() }, "GET", "/products/1")).status)
   expect(statuses).toEqual([404, 404, 404, 404, 429, 429])
+  const { headers } = await limited.call({ id: newTenantId() }, "GET", "/products/1")
+  expect(headers.get("ratelimit-policy")).toBe('"caller";q=4;w=2')
   await limited.close()
 })
 
@@ -89,6 +96,7 @@ test("only configured origins may read answers, and only they are told what they
   const read = await api.call(shop, "GET", "/products/1", undefined, { Origin: "https://shop.example" })
   expect(read.headers.get("access-control-allow-origin")).toBe("https://shop.example")
   expect(read.headers.get("vary")).toMatch(/Origin/)
+  expect(read.headers.get("access-control-expose-headers")).toContain("RateLimit, RateLimit-Policy")
   expect(read.headers.get("access-control-allow-credentials")).toBeNull()
 })
 
