@@ -3,25 +3,22 @@ import type { Request, RequestHandler, Response } from "express"
 import { z } from "zod"
 import { Tenant, TenantName } from "../reconciler/tenant.ts"
 import type { Authenticate } from "./caller.ts"
-import { type Change, type Fleet, toChanged } from "./fleet.ts"
+import type { Change, Fleet } from "./fleet.ts"
 import { readBody, readQuery } from "./input.ts"
 import type { Described } from "./operation.ts"
 import { limitOf, Page, pageOf, toPage } from "./pages.ts"
-import { Problem } from "./problems.ts"
+import { Problem, type ProblemKey } from "./problems.ts"
 import type { RateLimit } from "./rate.ts"
+import { ChangedTenant, ShownTenant, toChanged } from "./shown-tenant.ts"
 
-const NewTenant = z.strictObject({ name: TenantName, seed: Tenant.shape.seed })
-const TenantChange = z.strictObject({ newName: TenantName })
-const Changed = z.strictObject({ tenantId: z.guid(), databaseName: z.string() })
-const Shown = z.strictObject({
-  name: z.string(),
-  id: z.guid(),
-  state: z
-    .string()
-    .meta({ description: "declared (there is a file), reserved, active, suspended, retired or purging" }),
-  schema: z.string().nullable(),
-  hosts: z.array(z.string()).meta({ description: "Its own, by its file." }),
-})
+const { seed, hosts } = Tenant.shape
+const NewTenant = z.strictObject({ name: TenantName, seed, hosts })
+const TenantChange = z
+  .strictObject({
+    newName: TenantName.optional(),
+    hosts: hosts.meta({ description: "All that it shall have of its own; none: []." }),
+  })
+  .refine((change) => Object.keys(change).length > 0, { error: "must name at least one of newName, hosts" })
 const Wait = z.strictObject({
   wait: z
     .string({ error: "must be given once" })
@@ -60,7 +57,8 @@ function sendChange(response: Response, change: Change, status: 200 | 201): void
     .json(toChanged(change))
 }
 
-const change = { query: Wait, mayBeAccepted: Changed }
+const change = { query: Wait, mayBeAccepted: ChangedTenant }
+const UNWRITTEN: ProblemKey[] = ["tenants-read-only", "tenants-moving"]
 
 /** What administrators can do. */
 export const administration: AdminOperation[] = [
@@ -70,7 +68,7 @@ export const administration: AdminOperation[] = [
     name: "listTenants",
     summary: "Lists tenants in the order of their names.",
     query: Page,
-    answer: { status: 200, schema: pageOf(Shown) },
+    answer: { status: 200, schema: pageOf(ShownTenant) },
     async run(fleet, request, response) {
       const query = readQuery(request, Page)
       const limit = limitOf(query)
@@ -95,8 +93,8 @@ export const administration: AdminOperation[] = [
     name: "createTenant",
     summary: "Declares a tenant, and answers when it is served.",
     body: NewTenant,
-    answer: { status: 201, schema: Changed },
-    problems: ["tenant-name-taken", "tenants-read-only"],
+    answer: { status: 201, schema: ChangedTenant },
+    problems: ["tenant-name-taken", "tenant-host-taken", ...UNWRITTEN],
     async run(fleet, request, response) {
       const wait = waitOf(request)
       const tenant = await readBody(request, response, NewTenant)
@@ -108,7 +106,7 @@ export const administration: AdminOperation[] = [
     path: "/tenants/{name}",
     name: "getTenant",
     summary: "Shows a tenant.",
-    answer: { status: 200, schema: Shown },
+    answer: { status: 200, schema: ShownTenant },
     problems: ["tenant-not-found"],
     async run(fleet, request, response) {
       const tenant = await fleet.get(nameOf(request))
@@ -120,15 +118,15 @@ export const administration: AdminOperation[] = [
     ...change,
     method: "patch",
     path: "/tenants/{name}",
-    name: "renameTenant",
-    summary: "Renames a tenant, and answers when it is served under its new name.",
+    name: "changeTenant",
+    summary: "Changes a tenant's name, its own hosts, or both, and answers when it is done.",
     body: TenantChange,
-    answer: { status: 200, schema: Changed },
-    problems: ["tenant-not-found", "tenant-name-taken", "tenants-read-only"],
+    answer: { status: 200, schema: ChangedTenant },
+    problems: ["tenant-not-found", "tenant-name-taken", "tenant-host-taken", ...UNWRITTEN],
     async run(fleet, request, response) {
       const [name, wait] = [nameOf(request), waitOf(request)]
-      const { newName } = await readBody(request, response, TenantChange)
-      sendChange(response, await fleet.rename(name, newName, wait), 200)
+      const wanted = await readBody(request, response, TenantChange)
+      sendChange(response, await fleet.change(name, wanted, wait), 200)
     },
   },
   {
@@ -137,8 +135,8 @@ export const administration: AdminOperation[] = [
     path: "/tenants/{name}",
     name: "deleteTenant",
     summary: "Retires a tenant: its data is kept for the grace period.",
-    answer: { status: 200, schema: Changed },
-    problems: ["tenant-not-found", "tenant-protected", "tenants-read-only"],
+    answer: { status: 200, schema: ChangedTenant },
+    problems: ["tenant-not-found", "tenant-protected", ...UNWRITTEN],
     async run(fleet, request, response) {
       sendChange(response, await fleet.remove(nameOf(request), waitOf(request)), 200)
     },

@@ -1,35 +1,36 @@
 /** What administrators may do with the fleet: they change files in the tenants folder, and the reconciler does the rest. */
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
+import { TerminalError, TransientError } from "../reconciler/errors.ts"
+import { isRetired } from "../reconciler/ledger.ts"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
-import { databaseName, isSameName, nameKey, type Tenant, TenantId } from "../reconciler/tenant.ts"
-import type { Directory, NamedTenant } from "./directory.ts"
+import { isSameName, nameKey, type Tenant, TenantId } from "../reconciler/tenant.ts"
+import { RETRY_AFTER } from "./active.ts"
+import type { Directory } from "./directory.ts"
 import { Problem } from "./problems.ts"
+import { type ShownTenant, toDeclared, toShown } from "./shown-tenant.ts"
 import {
   addTenantFile,
+  changeTenantFile,
   isReadOnly,
   readTenantFiles,
   removeTenantFile,
-  renameTenant,
   type TenantFile,
 } from "./tenant-files.ts"
 
-type ShownTenant = {
-  name: string
-  id: string
-  state: string
-  schema: string | null
-  hosts: readonly string[]
-}
 /** `isDone`: the reconciler has done it within the time that was given. */
 export type Change = { id: TenantId; name: string; isDone: boolean }
+
+/** `hosts`: all that the tenant shall have of its own. */
+type Wanted = { newName?: string | undefined; hosts?: readonly string[] | undefined }
 
 export type Fleet = {
   list: () => Promise<ShownTenant[]>
   get: (name: string) => Promise<ShownTenant | undefined>
   /** `wait` is in milliseconds. All three throw the Problem that says why the files stay as they are. */
-  add: (tenant: { name: string; seed?: string | undefined }, wait: number) => Promise<Change>
-  rename: (name: string, newName: string, wait: number) => Promise<Change>
+  add: (tenant: Pick<Tenant, "name" | "seed" | "hosts">, wait: number) => Promise<Change>
+  /** What is not wanted stays as it is. */
+  change: (name: string, wanted: Wanted, wait: number) => Promise<Change>
   remove: (name: string, wait: number) => Promise<Change>
 }
 
@@ -46,6 +47,26 @@ export type FleetSettings = {
 export function openFleet({ folder, directory, readCredential, interval }: FleetSettings): Fleet {
   let turn: Promise<unknown> = Promise.resolve()
 
+  /** Whether the ledger has it so; what is not wanted does not count. */
+  async function isRecorded(id: TenantId, { newName, hosts }: Wanted): Promise<boolean> {
+    const listed = (await directory.list()).find((one) => one.id === id)
+    if (!listed || (newName !== undefined && listed.name !== newName)) return false
+    return hosts === undefined || isSameSet(listed.hosts ?? [], hosts)
+  }
+
+  /** Throws the Problem that names who has one of the hosts: by a file, or by the ledger where no file gives it up. */
+  async function assertFree(hosts: readonly string[], files: TenantFile[], id?: TenantId): Promise<void> {
+    if (hosts.length === 0) return
+    const declaring = new Set(files.map(({ tenant }) => tenant.id))
+    const holding = (await directory.list()).filter((one) => !declaring.has(one.id) && !isRetired(one))
+    const others = [...files.map(({ tenant }) => tenant), ...holding].filter((one) => one.id !== id)
+    for (const host of hosts) {
+      const holder = others.find((one) => one.hosts?.includes(host))
+      if (holder)
+        throw new Problem("tenant-host-taken", `${host} is a host of the tenant ${holder.name} already`)
+    }
+  }
+
   /** Changes the files, alone, and turns a refusal of the file system into a Problem. */
   function change<T>(work: (folder: string, files: TenantFile[]) => Promise<T>): Promise<T> {
     if (folder === undefined) throw readOnly()
@@ -53,7 +74,9 @@ export function openFleet({ folder, directory, readCredential, interval }: Fleet
       try {
         return await work(folder, await readTenantFiles(folder))
       } catch (error) {
-        throw isReadOnly(error) ? readOnly() : error
+        if (isReadOnly(error) || error instanceof TerminalError) throw readOnly()
+        if (error instanceof TransientError) throw moving(error)
+        throw error
       }
     })
     turn = done.catch(() => {})
@@ -88,32 +111,39 @@ export function openFleet({ folder, directory, readCredential, interval }: Fleet
       return file && toDeclared(file)
     },
 
-    async add({ name, seed }, wait) {
+    async add({ name, seed, hosts = [] }, wait) {
       const tenant: Tenant = {
         id: TenantId.parse(randomUUID()),
         name,
         ...(seed === undefined ? {} : { seed }),
+        ...(hosts.length > 0 ? { hosts } : {}),
       }
       await change(async (place, files) => {
         if (findByName(files, name)) throw taken(name)
+        await assertFree(hosts, files)
         await addTenantFile(place, tenant)
       })
-      const isDone = await until(wait, async () => (await readCredential(tenant.id))?.state === "active")
+      const isDone = await until(
+        wait,
+        async () =>
+          (await readCredential(tenant.id))?.state === "active" &&
+          (hosts.length === 0 || isRecorded(tenant.id, { hosts })),
+      )
       return { id: tenant.id, name, isDone }
     },
 
-    async rename(name, newName, wait) {
+    async change(name, wanted, wait) {
+      const { newName, hosts = [] } = wanted
       const { tenant } = await change(async (_place, files) => {
         const file = existing(files, name)
-        const rival = findByName(files, newName)
-        if (rival && rival.tenant.id !== file.tenant.id) throw taken(newName)
-        await renameTenant(file, newName)
+        const rival = newName === undefined ? undefined : findByName(files, newName)
+        if (rival && rival.tenant.id !== file.tenant.id) throw taken(rival.tenant.name)
+        await assertFree(hosts, files, file.tenant.id)
+        await changeTenantFile(file, { name: newName, hosts: wanted.hosts })
         return file
       })
-      const isDone = await until(wait, async () =>
-        (await directory.list()).some((one) => one.id === tenant.id && one.name === newName),
-      )
-      return { id: tenant.id, name: newName, isDone }
+      const isDone = await until(wait, () => isRecorded(tenant.id, wanted))
+      return { id: tenant.id, name: newName ?? tenant.name, isDone }
     },
 
     async remove(name, wait) {
@@ -133,23 +163,8 @@ export function openFleet({ folder, directory, readCredential, interval }: Fleet
   }
 }
 
-export const toChanged = ({ id, name }: Change) => ({ tenantId: id, databaseName: databaseName(name) })
-
-const toShown = ({ id, name, state, schema, hosts = [] }: NamedTenant): ShownTenant => ({
-  name,
-  id,
-  state,
-  schema,
-  hosts,
-})
-/** There is a file, and nothing else yet. */
-const toDeclared = ({ tenant: { id, name, hosts = [] } }: TenantFile): ShownTenant => ({
-  name,
-  id,
-  state: "declared",
-  schema: null,
-  hosts,
-})
+const isSameSet = (some: readonly string[], others: readonly string[]) =>
+  some.length === others.length && some.every((one) => others.includes(one))
 
 const findByName = (files: TenantFile[], name: string) =>
   files.find(({ tenant }) => isSameName(tenant.name, name))
@@ -166,3 +181,8 @@ const readOnly = () =>
     "tenants-read-only",
     "the tenants folder is not written from here: open a pull request that changes the file",
   )
+const moving = (cause: TransientError) =>
+  new Problem("tenants-moving", "the tenants folder is being changed by others all the time", {
+    retryAfter: RETRY_AFTER,
+    cause,
+  })

@@ -20,7 +20,13 @@ export const PROBLEMS = {
     "Tenants are changed in Git",
     "Open a pull request that changes the tenant's file.",
   ],
+  "tenants-moving": [503, "Tenants are being changed", "Try again after the seconds in Retry-After."],
   "tenant-name-taken": [409, "Name belongs to another tenant", "Choose another name."],
+  "tenant-host-taken": [
+    409,
+    "Host belongs to another tenant",
+    "Choose another host, or take it from that tenant first.",
+  ],
   "tenant-protected": [409, "Tenant is protected", "Remove the line protected from its file first."],
   "rate-exceeded": [429, "Too many requests", "Try again after the seconds in Retry-After."],
   "issuer-unavailable": [503, "Tokens cannot be checked", "Try again after the seconds in Retry-After."],

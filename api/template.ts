@@ -3,7 +3,6 @@ import { TransientError } from "../reconciler/errors.ts"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
 import { databaseName } from "../reconciler/tenant.ts"
 import type { NamedTenant } from "./directory.ts"
-import { codeOf } from "./failures.ts"
 import { readTenantFiles, type TenantFile } from "./tenant-files.ts"
 
 export type TemplateSettings = { template: string; fleet: string; folder: string }
@@ -13,13 +12,14 @@ export function openTemplate({ template, fleet, folder }: TemplateSettings): {
   readCredential: CredentialReader
   listTenants: () => Promise<NamedTenant[]>
 } {
+  let reading: Promise<TenantFile[]> | undefined
+  /** Those who ask while the folder is read share that: it may hold thousands of files. */
   const read = (): Promise<TenantFile[]> =>
-    readTenantFiles(folder).catch((error: unknown) => {
-      throw new TransientError(
-        "TenantsUnreadable",
-        `cannot read the folder ${folder} (${codeOf(error) ?? "?"})`,
-      )
-    })
+    (reading ??= readTenantFiles(folder)
+      .catch((error: Error) => {
+        throw new TransientError("TenantsUnreadable", error.message)
+      })
+      .finally(() => (reading = undefined)))
   return {
     async readCredential(id) {
       const tenant = (await read()).find((one) => one.tenant.id === id)?.tenant

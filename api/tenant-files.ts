@@ -1,28 +1,25 @@
-/** The files in the tenants folder, as the API needs them: read one by one, written whole or not at all. */
+/** The files in the tenants folder, as the API needs them: read as the reconciler reads them, written whole or not at all. */
 import { randomUUID } from "node:crypto"
-import { link, open, readdir, readFile, rename, rm } from "node:fs/promises"
+import { link, open, rename, rm } from "node:fs/promises"
 import path from "node:path"
-import { parse, parseDocument, stringify } from "yaml"
+import { type Document, isScalar, isSeq, parseDocument, stringify } from "yaml"
 import { nameKey, Tenant } from "../reconciler/tenant.ts"
+import { readFolder } from "../reconciler/tenants-folder.ts"
+import { parseYamlFile, readText } from "../reconciler/yaml-file.ts"
 import { codeOf } from "./failures.ts"
 
 export type TenantFile = { file: string; tenant: Tenant; text: string }
 
-/** The tenants that the folder declares. Files that cannot be read are left out: the reconciler tells of them. */
+/**
+ * The tenants that the folder and those in it declare. Files that cannot be read are left out: the reconciler tells of
+ * them. Throws TerminalError where the folder cannot be read, and TransientError where it does not come to rest.
+ */
 export async function readTenantFiles(folder: string): Promise<TenantFile[]> {
-  const names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).sort()
-  const found = await Promise.all(
-    names.map(async (name) => {
-      const file = path.join(folder, name)
-      try {
-        const text = await readFile(file, "utf8")
-        const tenant = Tenant.safeParse(parse(text))
-        return tenant.success ? { file, tenant: tenant.data, text } : undefined
-      } catch {
-        return undefined
-      }
-    }),
-  )
+  const found = await readFolder(folder, ({ real: file }) => {
+    const text = readText(file)
+    const tenant = typeof text === "string" ? parseYamlFile(file, text, Tenant).value : undefined
+    return tenant && { file, tenant, text: text as string }
+  })
   return found.filter((one) => one !== undefined)
 }
 
@@ -47,12 +44,28 @@ export async function addTenantFile(folder: string, tenant: Tenant): Promise<voi
   }
 }
 
-/** Changes the name in a tenant's file; everything else in it, comments too, stays. */
-export async function renameTenant({ file, text }: TenantFile, name: string): Promise<void> {
+/** Changes what is given in a tenant's file; everything else in it, comments too, stays. No hosts: without the key. */
+export async function changeTenantFile(
+  { file, tenant, text }: TenantFile,
+  { name = tenant.name, hosts }: { name?: string | undefined; hosts?: readonly string[] | undefined },
+): Promise<void> {
   const document = parseDocument(text)
-  document.set("name", name)
+  if (name !== tenant.name) document.set("name", name)
+  if (hosts) setHosts(document, hosts)
   await rename(await writeDraft(path.dirname(file), document.toString()), file)
 }
+
+/** A list that is there keeps its style, and each host that stays keeps its place in the text. */
+function setHosts(document: Document, hosts: readonly string[]): void {
+  const list = document.get("hosts")
+  if (hosts.length === 0) document.delete("hosts")
+  else if (isSeq(list))
+    list.items = hosts.map((host) => list.items.find(isHost(host)) ?? document.createNode(host))
+  else document.set("hosts", document.createNode(hosts))
+}
+
+const isHost = (host: string) => (item: unknown) =>
+  isScalar(item) && String(item.value).toLowerCase() === host
 
 export const removeTenantFile = ({ file }: TenantFile): Promise<void> => rm(file)
 

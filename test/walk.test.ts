@@ -181,7 +181,8 @@ describe("a host of a tenant's own", () => {
   })
 
   it("changes hands by one commit, and two files that name it at once change nothing", async () => {
-    await acme("hosts: [shop.acme.example]\n")
+    const asked = { body: { hosts: ["Shop.Acme.example"] } }
+    expect(await request("PATCH", "/tenants/acme?wait=30", asked)).toMatchObject({ status: 200 })
     await leads("shop.acme.example", "Anvil")
     await globex("hosts: [shop.acme.example]\n")
     await eventually("the clash is told", async () =>

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest"
@@ -37,19 +37,19 @@ const send = (method: string, target: string, body?: unknown, from = api): Promi
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
 const files = async () => (await readdir(folder)).sort()
+type Declared = { id: string; name: string; hosts?: string[] }
 const declared = async () =>
   Promise.all(
-    (await files()).map(
-      async (file) => parse(await readFile(path.join(folder, file), "utf8")) as { id: string; name: string },
-    ),
+    (await files()).map(async (file) => parse(await readFile(path.join(folder, file), "utf8")) as Declared),
   )
 
 /** Does what is declared, as the reconciler does: the vault says so at the end. */
 async function reconcile() {
   const tenants = await declared()
-  listed = tenants.map(({ id, name }) => ({
+  listed = tenants.map(({ id, name, hosts }) => ({
     id: TenantId.parse(id),
     name,
+    hosts: hosts?.map((host) => host.toLowerCase()).toSorted(),
     state: "active",
     schema: "0005:x",
   }))
@@ -106,6 +106,109 @@ test("a rename edits one line, and everything else in the file stays", async () 
     body: { type: "/problems/tenant-protected" },
   })
   expect(await files()).toEqual(["some-file.yaml"])
+})
+
+test("hosts that are asked for stand in the file, and are answered once they lead to the tenant", async () => {
+  const hosts = ["Shop.Acme.example", "acme.example"]
+  const asked = send("POST", "/tenants?wait=30", { name: "Acme", hosts })
+  await expect.poll(files).toEqual(["acme.yaml"])
+  expect((await declared())[0]!.hosts).toEqual(["shop.acme.example", "acme.example"])
+  await reconcile()
+  expect((await asked).status).toBe(201)
+  expect((await send("GET", "/tenants/acme")).body.hosts).toEqual(["acme.example", "shop.acme.example"])
+  await send("POST", "/tenants?wait=0", { name: "Plain", hosts: [] })
+  expect((await declared())[1]).toEqual({ id: expect.any(String), name: "Plain" })
+})
+
+test("a change of hosts leaves the rest of the file, and what stays in the list, as they are", async () => {
+  const id = newTenantId()
+  const file = path.join(folder, "some-file.yaml")
+  const texts = [
+    `id: ${id} # for ever\nname: Acme\nhosts:\n  # ours\n  - Shop.Acme.example # the first\n  - old.example\nprotected: true # do not remove\n`,
+    `id: ${id} # for ever\nname: Acme\nhosts:\n  # ours\n  - new.example\n  - Shop.Acme.example # the first\nprotected: true # do not remove\n`,
+    `id: ${id} # for ever\nname: Acme-Corp\nprotected: true # do not remove\n`,
+    `id: ${id} # for ever\nname: Acme-Corp\nprotected: true # do not remove\nhosts:\n  - acme.example\n`,
+  ]
+  await writeFile(file, texts[0]!)
+  const changes = [
+    { hosts: ["new.example", "SHOP.acme.example"] },
+    { newName: "Acme-Corp", hosts: [] },
+    { hosts: ["acme.example"] },
+  ]
+  for (const [index, body] of changes.entries()) {
+    const asked = send("PATCH", `/tenants/${index < 2 ? "Acme" : "acme-corp"}?wait=30`, body)
+    await expect.poll(() => readFile(file, "utf8")).toBe(texts[index + 1])
+    await reconcile()
+    expect(await asked).toMatchObject({
+      status: 200,
+      body: { tenantId: id, databaseName: `products-${index === 0 ? "Acme" : "Acme-Corp"}` },
+    })
+  }
+  expect(await files()).toEqual(["some-file.yaml"])
+})
+
+test("what a file may not say of hosts, a request may not either, in the same words", async () => {
+  await writeFile(path.join(folder, "acme.yaml"), `id: ${newTenantId()}\nname: Acme\n`)
+  const before = await declared()
+  for (const [hosts, message] of [
+    [["*.acme.example"], 'hosts.0 "*.acme.example" must be one host: there are no wildcards'],
+    [["a.example", "acme.localhost"], "hosts.1 must not be in localhost"],
+    [["a.example", "A.example"], "hosts.1 a.example is there twice; keep one"],
+    [null, "hosts must be a list of hosts' names"],
+    ["a.example", "hosts must be a list of hosts' names"],
+  ] as const)
+    for (const [method, target, body] of [
+      ["POST", "/tenants?wait=0", { name: "New", hosts }],
+      ["PATCH", "/tenants/Acme?wait=0", { hosts }],
+    ] as const) {
+      const answer = await send(method, target, body)
+      expect(answer.status).toBe(400)
+      expect(answer.body.detail).toContain(message)
+    }
+  const nothing = await send("PATCH", "/tenants/Acme?wait=0", {})
+  expect(nothing.body.detail).toContain("must name at least one of newName, hosts")
+  expect(await declared()).toEqual(before)
+})
+
+test("a host of another tenant is refused with that tenant's name, unless its file has given it up", async () => {
+  await send("POST", "/tenants?wait=0", { name: "Acme", hosts: ["acme.example"] })
+  await send("POST", "/tenants?wait=0", { name: "Globex" })
+  await reconcile()
+  const refused = { status: 409, body: { type: "/problems/tenant-host-taken" } }
+  const asked = { hosts: ["globex.example", "ACME.example"] }
+  for (const answer of [
+    await send("POST", "/tenants?wait=0", { name: "New", ...asked }),
+    await send("PATCH", "/tenants/globex?wait=0", asked),
+  ]) {
+    expect(answer).toMatchObject(refused)
+    expect(answer.body.detail).toBe("acme.example is a host of the tenant Acme already")
+  }
+  expect(await files()).toEqual(["acme.yaml", "globex.yaml"])
+
+  // The ledger still has what a file that is gone, or faulty, does not give up.
+  await writeFile(path.join(folder, "acme.yaml"), "id: [")
+  expect(await send("PATCH", "/tenants/globex?wait=0", asked)).toMatchObject(refused)
+  await writeFile(path.join(folder, "acme.yaml"), `id: ${listed[0]!.id}\nname: Acme\n`)
+  expect((await send("PATCH", "/tenants/globex?wait=0", asked)).status).toBe(202)
+  await writeFile(path.join(folder, "acme.yaml"), "id: [")
+  listed[0]!.state = "retired"
+  expect((await send("PATCH", "/tenants/globex?wait=0", asked)).status).toBe(202)
+})
+
+test("files in folders of the folder are the fleet's too, as for the reconciler", async () => {
+  await mkdir(path.join(folder, "eu"))
+  const file = path.join(folder, "eu", "acme.YML")
+  await writeFile(file, `id: ${newTenantId()}\nname: Acme\nhosts: [acme.example]\n`)
+  expect(await send("POST", "/tenants?wait=0", { name: "ACME" })).toMatchObject({ status: 409 })
+  expect(await send("POST", "/tenants?wait=0", { name: "New", hosts: ["acme.example"] })).toMatchObject({
+    status: 409,
+  })
+  expect((await send("PATCH", "/tenants/acme?wait=0", { newName: "Acme-EU" })).status).toBe(202)
+  expect(await readFile(file, "utf8")).toContain("name: Acme-EU\n")
+  expect(await readdir(path.join(folder, "eu"))).toEqual(["acme.YML"])
+  expect((await send("DELETE", "/tenants/acme-eu?wait=0")).status).toBe(202)
+  expect(await readdir(path.join(folder, "eu"))).toEqual([])
+  expect(await files()).toEqual(["eu"])
 })
 
 test("a removal removes the file, and is answered once the tenant is retired", async () => {

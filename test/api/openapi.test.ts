@@ -168,6 +168,7 @@ const SOUND = [
   sound("patch", "/products/{id}", { price: 3 }, { id: "1" }),
   sound("post", "/users", { name: "Sound", email: "sound@example.com" }),
   sound("post", "/tenants", { name: "Sound" }),
+  sound("patch", "/tenants/{name}", { hosts: ["sound.example"] }, { name: "Sound" }),
 ]
 
 test("every request made from the document gets an answer that the document knows, and none is a 500", async () => {
@@ -214,6 +215,7 @@ test("every request made from the document gets an answer that the document know
     "patch /products/{id}",
     "post /users",
     "post /tenants",
+    "patch /tenants/{name}",
   ])
     expect(succeeded, [...seen].join(" | ")).toContain(needed)
 }, 60_000)
