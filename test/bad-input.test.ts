@@ -264,6 +264,12 @@ test.for<[words: string, message: string]>([
   ["import x", UNKNOWN("required option '--id <uuid>' not specified", "import ")],
   ["new no.dots", `no.dots is no tenant's name: it ${NAME}`],
   ["new Acme --seed ../x", "../x is no seed: it must be lower-case letters, digits and hyphens"],
+  [
+    "new Acme --host a.example --host *.b.example",
+    '--host: "*.b.example" must be one host: there are no wildcards, so list each host',
+  ],
+  ["new Acme --host a.example --host A.example", "--host: a.example is there twice; keep one"],
+  ["new Acme --host", UNKNOWN("option '--host <host>' argument missing", "new ")],
   ["rename Nobody Else", "no file in tenants declares a tenant named Nobody"],
   ["validate @nowhere", "the tenants folder nowhere cannot be read (ENOENT): check TENANTS_DIR"],
   ["schema world", "the schema must be one of tenant, fleet, plan, not world"],

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import type { Command } from "commander"
 import { readTenants } from "../desired.ts"
 import { TerminalError } from "../errors.ts"
+import { Hosts } from "../host-name.ts"
 import { isSameName, Tenant, TenantId, TenantName } from "../tenant.ts"
 import { renameInFile, writeTenantFile } from "../tenant-file.ts"
 import { examples, parseArgument, print } from "./shared.ts"
@@ -15,13 +16,20 @@ export function registerFiles(program: Command): void {
     .description("write the file of a new tenant, with a fresh id")
     .argument("<name>")
     .option("--seed <seed>", "a file in migrations/seeds, without .sql")
-    .addHelpText("after", examples("new Acme", "new Acme --seed demo"))
-    .action(async (text: string, options: { seed?: string }) => {
+    .option("--host <host>", "a host of its own; once for each", collect, [])
+    .addHelpText("after", examples("new Acme", "new Acme --seed demo", "new Acme --host shop.acme.example"))
+    .action(async (text: string, options: { seed?: string; host: string[] }) => {
       const seed =
         options.seed === undefined ? undefined : parseArgument(Tenant.shape.seed, options.seed, "seed")
       const name = parseArgument(TenantName, text, "tenant's name")
-      await assertFree(name)
-      const tenant = { id: TenantId.parse(randomUUID()), name, ...(seed ? { seed } : {}) }
+      const hosts = parseHosts(options.host)
+      await assertFree(name, hosts)
+      const tenant = {
+        id: TenantId.parse(randomUUID()),
+        name,
+        ...(seed ? { seed } : {}),
+        ...(hosts.length > 0 ? { hosts } : {}),
+      }
       print(`${await writeTenantFile(folder(), tenant)} is written: commit it`)
     })
 
@@ -42,8 +50,24 @@ export function registerFiles(program: Command): void {
     })
 }
 
-async function assertFree(name: string): Promise<void> {
-  const rival = (await readTenants(folder())).tenants.find((tenant) => isSameName(tenant.name, name))
-  if (rival)
-    throw new TerminalError("NameTaken", `${rival.file} declares a tenant named ${rival.name} already`)
+const collect = (value: string, before: string[]): string[] => [...before, value]
+
+function parseHosts(values: string[]): string[] {
+  const parsed = Hosts.safeParse(values)
+  if (parsed.success) return parsed.data
+  throw new TerminalError("BadArgument", `--host: ${parsed.error.issues[0]!.message}`)
+}
+
+/** Throws TerminalError where another tenant's file has the name, or one of the hosts. */
+async function assertFree(name: string, hosts: readonly string[] = []): Promise<void> {
+  for (const tenant of (await readTenants(folder())).tenants) {
+    if (isSameName(tenant.name, name))
+      throw new TerminalError("NameTaken", `${tenant.file} declares a tenant named ${tenant.name} already`)
+    const host = hosts.find((one) => tenant.hosts?.includes(one))
+    if (host)
+      throw new TerminalError(
+        "HostTaken",
+        `${tenant.file} has the host ${host} already; a host leads to one tenant`,
+      )
+  }
 }

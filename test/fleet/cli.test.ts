@@ -388,6 +388,21 @@ describe("files", () => {
     })
   })
 
+  test("new writes each of its hosts, and none that another file has", async () => {
+    const hosts = ["--host", "Shop.Brand.example", "--host", "brand.example"]
+    expect((await run(["new", "Hosted", ...hosts])).code).toBe(0)
+    const text = await readFile(path.join(world.tenantsDir, "hosted.yaml"), "utf8")
+    expect(text).toMatch(/\nname: Hosted\nhosts:\n {2}- shop\.brand\.example\n {2}- brand\.example\n$/)
+    expect(await run(["new", "Other", "--host", "BRAND.example"])).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(
+        /hosted\.yaml has the host brand\.example already; a host leads to one tenant\n$/,
+      ),
+    })
+    expect((await run(["validate"])).code).toBe(0)
+    await rm(path.join(world.tenantsDir, "hosted.yaml"))
+  })
+
   test("rename changes the name and nothing else", async () => {
     const file = path.join(world.tenantsDir, "cleo.yaml")
     const before = await readFile(file, "utf8")
