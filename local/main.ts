@@ -115,7 +115,7 @@ async function main(): Promise<void> {
     TENANT_FROM: "header,host,path",
     TENANT_HOST_SUFFIXES: "localhost",
     // The vault is at hand.
-    NAMES_INTERVAL_MS: "1000",
+    NAMES_INTERVAL_MS: process.env["NAMES_INTERVAL_MS"] ?? "1000",
     ...auth,
     ...vault.environment("api"),
   })

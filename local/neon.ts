@@ -25,6 +25,8 @@ export type NeonOptions = {
   ownerPassword?: string | undefined
   /** How long one operation takes, in milliseconds, default 150; 0 is as fast as its effect. */
   operationMs?: number | undefined
+  /** How long it waits for another stand-in on this Postgres to end, in milliseconds, default 5000. */
+  lockWaitMs?: number | undefined
 }
 
 export type NeonServer = {
@@ -46,7 +48,7 @@ export type NeonServer = {
 /** Starts the stand-in. Throws when another one serves the same Postgres, or when its data are of another project. */
 export async function startNeon(options: NeonOptions): Promise<NeonServer> {
   const { superuserUri, host, port } = options.postgres
-  const control = await openControl(superuserUri)
+  const control = await openControl(superuserUri, options.lockWaitMs ?? 5000)
   try {
     const cell = await prepareCell(control, { ...options, postgres: { host, port } })
     const operations = await startOperations({

@@ -15,7 +15,8 @@ const MAX_RESTARTS = 5
 const GRACE = 30_000
 
 /** What of our own environment every part gets; the rest is its own. */
-const COMMON = /^(?:PATH|HOME|LANG|TZ|TMPDIR|LOG_LEVEL|METRICS_TENANT_LABEL|OTEL_\w+|EVENTS_WEBHOOK_\w+)$/
+const COMMON =
+  /^(?:PATH|HOME|LANG|TZ|TMPDIR|NODE_COMPILE_CACHE|LOG_LEVEL|METRICS_TENANT_LABEL|OTEL_\w+|EVENTS_WEBHOOK_\w+)$/
 
 /**
  * Runs `node <entry>` with the given environment and starts it again when it ends unasked. Each line that it

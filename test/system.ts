@@ -9,6 +9,7 @@ import { removePostgres } from "../local/postgres.ts"
 import type { FleetStatus } from "../reconciler/controller.ts"
 import { checkOut } from "./checkout.ts"
 import { environmentOf, listCredentials, listDatabases, listSecrets } from "./cloud.ts"
+import { COMPILED } from "./compiled.ts"
 import { type Command, type Ended, machinePath, startCommand } from "./command.ts"
 import { eventually } from "./eventually.ts"
 import { freePort } from "./free-port.ts"
@@ -60,6 +61,7 @@ export function useSystem({
         TMPDIR: folder,
         PORT: String(ports.api),
         STATUS_PORT: String(ports.status),
+        ...COMPILED,
         npm_config_cache: path.join(folder, "npm"),
         npm_config_offline: "true",
         npm_config_loglevel: "error",

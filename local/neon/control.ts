@@ -64,10 +64,10 @@ const SCHEMA = `
 `
 
 /**
- * Opens the control database, making it first if there is none. Throws when another stand-in holds it: two of them
- * would carry out the same operations.
+ * Opens the control database, making it first if there is none. Throws when another stand-in still holds it after
+ * `lockWait` milliseconds: two of them would carry out the same operations.
  */
-export async function openControl(superuserUri: string): Promise<Control> {
+export async function openControl(superuserUri: string, lockWait: number): Promise<Control> {
   await createControlDatabase(superuserUri)
   const uri = new URL(superuserUri)
   uri.pathname = `/${CONTROL_DATABASE}`
@@ -78,7 +78,7 @@ export async function openControl(superuserUri: string): Promise<Control> {
   holder.on("error", () => {}) // the lock is lost only with Postgres itself
   await holder.connect()
   try {
-    await takeServerLock(holder)
+    await takeServerLock(holder, lockWait)
     await pool.query(SCHEMA)
   } catch (error) {
     await Promise.all([pool.end(), holder.end()])
@@ -107,14 +107,13 @@ async function createControlDatabase(superuserUri: string): Promise<void> {
   }
 }
 
-/** The session of a server killed a moment ago may still hold the lock, so this waits up to 5 s. */
-async function takeServerLock(holder: Client): Promise<void> {
-  for (let attempt = 0; attempt < 50; attempt++) {
+/** The session of a server killed a moment ago may still hold the lock. */
+async function takeServerLock(holder: Client, wait: number): Promise<void> {
+  for (const deadline = performance.now() + wait; performance.now() < deadline; await sleep(100)) {
     const { rows } = await holder.query<{ taken: boolean }>("select pg_try_advisory_lock($1) as taken", [
       SERVER_LOCK,
     ])
     if (rows[0]?.taken) return
-    await sleep(100)
   }
   throw new Error(
     `another Neon stand-in already serves this Postgres (it holds ${CONTROL_DATABASE}): stop it first`,

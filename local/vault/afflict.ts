@@ -1,3 +1,4 @@
+import { once } from "node:events"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Fault } from "./faults.ts"
 import { Problem } from "./problem.ts"
@@ -10,6 +11,8 @@ export type Course = {
   unauthorized: () => Reply
   /** Ends a delay when the server closes. */
   closing: AbortSignal
+  /** Lets go what is held. */
+  released: AbortSignal
 }
 
 function retryAfter(seconds: number | undefined): Record<string, string> {
@@ -35,6 +38,12 @@ async function delayed(milliseconds: number, course: Course): Promise<Outcome> {
   return course.act()
 }
 
+async function held(course: Course): Promise<Outcome> {
+  const end = AbortSignal.any([course.released, course.closing])
+  if (!end.aborted) await once(end, "abort")
+  return course.closing.aborted ? "dropped" : course.act()
+}
+
 /** Lets a fault have its way with a call. What a list looks like is decided where the list is made. */
 export async function afflict(fault: Fault, course: Course): Promise<Outcome> {
   switch (fault.kind) {
@@ -52,6 +61,8 @@ export async function afflict(fault: Fault, course: Course): Promise<Outcome> {
       return htmlPage(fault.status)
     case "delay":
       return delayed(fault.milliseconds, course)
+    case "held":
+      return held(course)
     case "dropped":
     case "identity-down":
       return "dropped"

@@ -10,8 +10,8 @@ type Meeting = {
   clientId: string
 }
 
-/** A fault that hits a call, with the secrets as they stood when it was added. */
-export type Hit = { fault: Fault; view: View }
+/** A fault that hits a call, with the secrets as they stood when it was added; `released`: all were switched off. */
+export type Hit = { fault: Fault; view: View; released: AbortSignal }
 
 /** A fault in waiting, as `list` shows it. */
 type Listed = { id: number; fault: Fault; hits: number }
@@ -20,7 +20,7 @@ type Listed = { id: number; fault: Fault; hits: number }
 export type Faults = {
   /** Switches a fault on and answers its id; throws when it is not a fault. */
   add: (fault: Fault) => number
-  /** Switches one fault off, or all of them. */
+  /** Switches one fault off; or all of them, and lets go what they hold. */
   clear: (id?: number) => void
   /** The faults that are on, oldest first. */
   list: () => readonly Listed[]
@@ -47,6 +47,7 @@ function concerns(fault: Fault, meeting: Meeting): boolean {
     case "server-error":
     case "html":
     case "delay":
+    case "held":
     case "dropped":
     case "lost-response":
     case "truncated-json":
@@ -93,6 +94,7 @@ export type FaultBox = Faults & { meet: (meeting: Meeting, now: number) => Hit |
 export function makeFaults(snapshot: () => View): FaultBox {
   let armed: Armed[] = []
   let nextId = 1
+  let release = new AbortController()
 
   function hit(one: Armed, meeting: Meeting, now: number): boolean {
     if (!concerns(one.fault, meeting)) return false
@@ -113,6 +115,9 @@ export function makeFaults(snapshot: () => View): FaultBox {
     },
     clear(id) {
       armed = id === undefined ? [] : armed.filter((one) => one.id !== id)
+      if (id !== undefined) return
+      release.abort()
+      release = new AbortController()
     },
     list: () => armed.map(({ id, fault, hits }) => ({ id, fault, hits })),
     meet(meeting, now) {
@@ -120,7 +125,7 @@ export function makeFaults(snapshot: () => View): FaultBox {
       if (found === undefined) return undefined
       found.hits += 1
       if (spent(found)) armed = armed.filter((one) => one !== found)
-      return { fault: found.fault, view: found.view }
+      return { fault: found.fault, view: found.view, released: release.signal }
     },
   }
 }

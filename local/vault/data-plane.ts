@@ -105,6 +105,7 @@ export function dataPlane(plane: DataPlane): (incoming: Incoming) => Promise<Out
       forbidden: () => problemReply(forbidden(caller.clientId, route.operation)),
       unauthorized: () => unauthorized(directory, "The token was revoked."),
       closing: plane.closing,
+      released: hit.released,
     })
   }
 

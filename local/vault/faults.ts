@@ -37,6 +37,7 @@ const schema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("server-error"), ...common }),
   z.strictObject({ kind: z.literal("html"), status: z.int().min(200).max(599), ...common }),
   z.strictObject({ kind: z.literal("delay"), milliseconds: z.int().min(1).max(600_000), ...common }),
+  z.strictObject({ kind: z.literal("held"), ...common }),
   z.strictObject({ kind: z.literal("dropped"), ...common }),
   z.strictObject({ kind: z.literal("lost-response"), ...common }),
   z.strictObject({ kind: z.literal("truncated-json"), ...common }),
@@ -68,6 +69,7 @@ const schema = z.discriminatedUnion("kind", [
  * | server-error   | 500 with a JSON body                                                        | no    |
  * | html           | an HTML page under `status`                                                 | no    |
  * | delay          | the right answer after `milliseconds`; whoever gave up does not know        | yes   |
+ * | held           | the right answer once all faults are switched off; whoever gave up does not know | yes |
  * | dropped        | the connection closes without an answer                                     | no    |
  * | lost-response  | the connection closes without an answer                                     | yes   |
  * | truncated-json | the right status with half of the body                                      | yes   |

@@ -85,6 +85,7 @@ export function identityEndpoint(endpoint: IdentityEndpoint): (incoming: Incomin
       forbidden: () => problemReply(new Problem(403, "Forbidden", "The identity is not allowed here.")),
       unauthorized: () => problemReply(new Problem(401, "Unauthorized", "The identity is revoked.")),
       closing: endpoint.closing,
+      released: hit.released,
     })
   }
 

@@ -7,6 +7,7 @@ import { stringify } from "yaml"
 import { readConfig } from "../../reconciler/config.ts"
 import { reconcile } from "../../reconciler/reconcile.ts"
 import { openWorld } from "../../reconciler/world.ts"
+import { COMPILED } from "../compiled.ts"
 import { type Command, type Ended, startCommand } from "../command.ts"
 import { eventually } from "../eventually.ts"
 import { emptySystems } from "./empty.ts"
@@ -57,8 +58,7 @@ export async function startFleet({ steps, ...options }: SystemsOptions & { steps
   const fileOf = (id: string) => path.join(tenantsDir, `${id}.yaml`)
   const environment = (): Record<string, string> => ({
     PATH: process.env["PATH"]!,
-    // Most of a short pass is the start of Node.
-    NODE_COMPILE_CACHE: path.join(systems.folder, "compiled"),
+    ...COMPILED,
     ...systems.environment(),
     ...files,
   })

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { Fault } from "../../local/neon/faults.ts"
 import { startNeon } from "../../local/neon.ts"
 import { startPostgres, type Postgres } from "../../local/postgres.ts"
+import { COMPILED } from "../compiled.ts"
 import { API_KEY, FAST, neonClient, quiet, sql, until, type NeonClient } from "./neon-world.ts"
 
 const projectId = "tenantry-local"
@@ -41,6 +42,7 @@ async function host(): Promise<{ client: NeonClient; url: string }> {
       NEON_SUPERUSER_URI: postgres.superuserUri,
       NEON_API_KEY: API_KEY,
       NEON_OPERATION_MS: "20",
+      ...COMPILED,
     },
   })
   const [url] = (await once(createInterface(child.stdout), "line")) as [string]
@@ -233,7 +235,9 @@ describe("an orderly restart", () => {
     const options = { postgres, apiKey: API_KEY }
     const first = await startNeon(options)
     try {
-      await expect(startNeon(options)).rejects.toThrow("another Neon stand-in already serves this Postgres")
+      await expect(startNeon({ ...options, lockWaitMs: 300 })).rejects.toThrow(
+        "another Neon stand-in already serves this Postgres",
+      )
     } finally {
       await first.close()
     }

@@ -59,6 +59,24 @@ describe("a fault", () => {
     await expect.poll(() => value(), { timeout: 10_000 }).toBe("2")
   })
 
+  test("held: whoever waits, or gave up, finds the write done once the faults are off, and not before", async () => {
+    add({ kind: "held", match: { route: "SecretSet" } })
+    const patience = new AbortController()
+    const late = expect(client.setSecret("a", "2", { abortSignal: patience.signal })).rejects.toThrow(
+      /aborted/,
+    )
+    await expect.poll(() => vault.server.faults.list(), { timeout: 10_000 }).toEqual([])
+    patience.abort()
+    await late
+    add({ kind: "held", match: { name: "b" } })
+    const waiting = put("b", "1")
+    await expect.poll(() => vault.server.faults.list(), { timeout: 10_000 }).toEqual([])
+    expect(await value()).toBe("1")
+    vault.server.faults.clear()
+    expect((await waiting).status).toBe(200)
+    await expect.poll(() => value(), { timeout: 10_000 }).toBe("2")
+  })
+
   test("a delay does not hold up the end of the server", async () => {
     add({ kind: "delay", milliseconds: 600_000 })
     const pending = send("GET", list)
