@@ -5,9 +5,13 @@ const DEADLINE = 40_000
 
 /**
  * Tries `probe` until it no longer throws, and returns what it found. Throws when that has not come in 40 s, with
- * what was seen last.
+ * what was seen last. `pause` between two tries is in milliseconds: longer for a probe that keeps busy those it waits for.
  */
-export async function eventually<T>(description: string, probe: () => T | Promise<T>): Promise<T> {
+export async function eventually<T>(
+  description: string,
+  probe: () => T | Promise<T>,
+  pause = 20,
+): Promise<T> {
   const deadline = performance.now() + DEADLINE
   for (;;) {
     try {
@@ -20,6 +24,6 @@ export async function eventually<T>(description: string, probe: () => T | Promis
         })
       }
     }
-    await sleep(20)
+    await sleep(pause)
   }
 }

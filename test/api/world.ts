@@ -18,9 +18,10 @@ import { createPools, type PoolSettings } from "../../api/pools.ts"
 import type { RateLimit } from "../../api/rate.ts"
 import { createApiServer, LIMITS } from "../../api/server.ts"
 import type { TenantSettings } from "../../api/which-tenant.ts"
-import { removePostgres, startPostgres } from "../../local/postgres.ts"
+import { removePostgres } from "../../local/postgres.ts"
 import { createLogger, type Logger } from "../../reconciler/log.ts"
 import type { Credential, CredentialReader } from "../../reconciler/providers/vault.ts"
+import { startTestPostgres } from "../postgres.ts"
 import { formatMarker, groupRole, loginRole, TenantId } from "../../reconciler/tenant.ts"
 
 export const FLEET = "test-fleet"
@@ -39,7 +40,7 @@ const SETTINGS = { fsync: "off", full_page_writes: "off", scram_iterations: "1" 
 /** Starts the server; call `close` at the end. */
 export async function startWorld() {
   const directory = await mkdtemp(path.join(tmpdir(), "tenantry-api-"))
-  const start = () => startPostgres({ directory, settings: SETTINGS })
+  const start = () => startTestPostgres({ directory, settings: SETTINGS })
   let postgres = await start()
   let admin = await adminOf(postgres.superuserUri)
   const vault: FakeVault = new Map()

@@ -2,6 +2,7 @@
 import { Client } from "pg"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import type { Command } from "../command.ts"
+import { runHere } from "../command-line.ts"
 import { eventually } from "../eventually.ts"
 import { type Expected, faults } from "./faults.ts"
 import { query } from "./systems.ts"
@@ -39,7 +40,7 @@ const CHANGES: Change[] = [
   },
   {
     what: "rotation",
-    ask: () => world.run(["rotate", tenant.id]),
+    ask: () => runHere(["rotate", tenant.id], world.environment()),
     after: { ...tenant, state: "active" },
     isOpen: true,
   },

@@ -44,7 +44,7 @@ const declare = async (...names: string[]): Promise<Expected[]> => {
 }
 
 const untilAsDeclared = (desired: readonly Expected[]) =>
-  eventually("the world is as declared", async () => expect(await faults(world, desired)).toEqual([]))
+  eventually("the world is as declared", async () => expect(await faults(world, desired)).toEqual([]), 200)
 
 /** Writes that one sent while another held the lease. */
 const trespasses = () =>
@@ -86,7 +86,7 @@ async function makeRounds(): Promise<void> {
 
 describe("two reconcilers on one fleet", () => {
   it("never apply at the same time", async () => {
-    const [one, two] = [await startReconciler("one"), await startReconciler("two")]
+    const [one, two] = await Promise.all([startReconciler("one"), startReconciler("two")])
     await makeRounds()
     expect(one.output() + two.output()).toContain("another reconciler holds the lease")
     expect(tenures.length).toBeGreaterThanOrEqual(3)
@@ -95,8 +95,7 @@ describe("two reconcilers on one fleet", () => {
   })
 
   it("would, if the lease were given to both", async () => {
-    await startReconciler("one", true)
-    await startReconciler("two", true)
+    await Promise.all([startReconciler("one", true), startReconciler("two", true)])
     // Neon makes one database at a time, so while it is held up both have something left to ask for.
     holdUp()
     await declare("Alpha", "Beta", "Gamma")
@@ -144,7 +143,7 @@ describe("two reconcilers on one fleet", () => {
   it("take no lease while there is nothing to do", async () => {
     await declare("Alpha")
     await world.prepare()
-    const [one, two] = [await startReconciler("one"), await startReconciler("two")]
+    const [one, two] = await Promise.all([startReconciler("one"), startReconciler("two")])
     await eventually("each has made three passes", () => {
       for (const { output } of [one, two]) expect(output().split('"pass done"').length).toBeGreaterThan(3)
     })

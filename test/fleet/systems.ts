@@ -6,9 +6,10 @@ import path from "node:path"
 import type { SecretClient } from "@azure/keyvault-secrets"
 import { Client } from "pg"
 import { startNeon } from "../../local/neon.ts"
-import { removePostgres, startPostgres } from "../../local/postgres.ts"
+import { removePostgres } from "../../local/postgres.ts"
 import { startVault, type VaultOptions } from "../../local/vault.ts"
 import { clientOf } from "../local/vault-client.ts"
+import { startTestPostgres } from "../postgres.ts"
 
 export type SystemsOptions = Omit<VaultOptions, "directory"> & {
   /** How long one operation of Neon's takes; milliseconds, default 0. */
@@ -44,7 +45,7 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
   await chmod(folder, 0o711)
   const postgresFolder = path.join(folder, "postgres")
   const vaultFolder = path.join(folder, "vault")
-  const start = () => startPostgres({ directory: postgresFolder, settings: FAST })
+  const start = () => startTestPostgres({ directory: postgresFolder, settings: FAST })
   let postgres = await start()
   const vault = await startVault({
     directory: vaultFolder,

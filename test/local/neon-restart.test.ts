@@ -10,8 +10,9 @@ import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { Fault } from "../../local/neon/faults.ts"
 import { startNeon } from "../../local/neon.ts"
-import { startPostgres, type Postgres } from "../../local/postgres.ts"
+import type { Postgres } from "../../local/postgres.ts"
 import { COMPILED } from "../compiled.ts"
+import { startTestPostgres } from "../postgres.ts"
 import { API_KEY, FAST, neonClient, quiet, sql, until, type NeonClient } from "./neon-world.ts"
 
 const projectId = "tenantry-local"
@@ -24,7 +25,7 @@ let hosted: { process: ChildProcess; url: string; client: NeonClient } | undefin
 
 beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), "neon-restart-"))
-  postgres = await startPostgres({ directory, settings: FAST })
+  postgres = await startTestPostgres({ directory, settings: FAST })
 }, 120_000)
 afterAll(async () => {
   await kill()

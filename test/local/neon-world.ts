@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { createApiClient, type Operation } from "@neondatabase/api-client"
 import { Client } from "pg"
 import { startNeon, type NeonOptions } from "../../local/neon.ts"
-import { startPostgres } from "../../local/postgres.ts"
+import { startTestPostgres } from "../postgres.ts"
 import { checkResponse } from "./neon-openapi.ts"
 
 export const API_KEY = "test-key"
@@ -41,7 +41,7 @@ export type NeonClient = ReturnType<typeof neonClient>
 
 export async function startWorld(options: Partial<NeonOptions> = {}) {
   const directory = await mkdtemp(path.join(tmpdir(), "neon-"))
-  const postgres = await startPostgres({ directory, settings: FAST })
+  const postgres = await startTestPostgres({ directory, settings: FAST })
   const start = (more: Partial<NeonOptions> = {}) =>
     startNeon({ postgres, apiKey: API_KEY, operationMs: 40, ...options, ...more })
   const neon = await start()

@@ -4,20 +4,21 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { Client } from "pg"
 import { afterAll, beforeAll } from "vitest"
-import { removePostgres, startPostgres } from "../../local/postgres.ts"
+import { type Postgres, removePostgres } from "../../local/postgres.ts"
+import { startTestPostgres } from "../postgres.ts"
 import { type Migrations, readMigrations } from "../../reconciler/migrations.ts"
 import { withDatabase, withLogin } from "../../reconciler/providers/postgres.ts"
 import { folderOf } from "../reconciler/folder.ts"
 
 /** One server for the tests of a file. */
 export function useServer() {
-  let server: Awaited<ReturnType<typeof startPostgres>>
+  let server: Postgres
   let directory: string
   let made = 0
 
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), "tenantry-migrations-"))
-    server = await startPostgres({ directory, settings: { fsync: "off", full_page_writes: "off" } })
+    server = await startTestPostgres({ directory, settings: { fsync: "off", full_page_writes: "off" } })
     await query(server.superuserUri, "create role owner login password 'owner' createdb")
   })
   afterAll(async () => {
