@@ -26,6 +26,8 @@ export type CredentialCacheOptions = {
   /** All in milliseconds. A credential is read again when unused for `sliding`, and at the latest after `absolute`. */
   sliding: number
   absolute: number
+  /** Up to this share of both is left off, by chance, so that what was read at one time is not read again at one time. */
+  jitter: number
   /** How long "absent", "suspended" and "retired" are believed at most. */
   negative: number
   /**
@@ -35,13 +37,22 @@ export type CredentialCacheOptions = {
   recheck: number
   /** How long "reserved" is believed: such a tenant is about to be served. */
   reserved: number
-  /** How long a request waits for the vault before the answer of before is served. */
+  /** How long a request waits for the vault where nothing is held, or what is held leads nowhere. */
   patience: number
+  /** How long it waits where what is held is only out of date; then that is served, and the vault is asked on. */
+  stalePatience: number
   /** How long an out-of-date credential is served, after the vault failed, before the vault is asked again. */
   holdOff: number
 }
 
-type Entry = { credential: Credential | undefined; readAt: number; usedAt: number; failedAt: number }
+type Entry = {
+  credential: Credential | undefined
+  readAt: number
+  usedAt: number
+  failedAt: number
+  /** Of the usual times, what is left by chance. */
+  share: number
+}
 
 /** A cache before `readVault`. Reads of one tenant at the same time are one call. */
 export function cacheCredentials(
@@ -58,7 +69,7 @@ export function cacheCredentials(
     const age = now() - entry.readAt
     if (age > maxAge) return false
     if (entry.credential?.state === "active")
-      return age < options.absolute && now() - entry.usedAt < options.sliding
+      return age < entry.share * options.absolute && now() - entry.usedAt < entry.share * options.sliding
     const limit = entry.credential?.state === "reserved" ? options.reserved : options.negative
     return age < limit && (age < options.recheck || !mayRecheck())
   }
@@ -72,7 +83,8 @@ export function cacheCredentials(
   async function readOnce(tenant: TenantId): Promise<Entry> {
     const credential = await readVault(tenant)
     const at = now()
-    const entry = { credential, readAt: at, usedAt: at, failedAt: Number.NEGATIVE_INFINITY }
+    const share = 1 - options.jitter * Math.random()
+    const entry = { credential, readAt: at, usedAt: at, failedAt: Number.NEGATIVE_INFINITY, share }
     const isActive = credential?.state === "active"
     ;(isActive ? refusing : serving).delete(tenant)
     ;(isActive ? serving : refusing).set(tenant, entry)
@@ -104,8 +116,10 @@ export function cacheCredentials(
         return held.credential
       }
       countCredentialRead("miss")
+      const patience =
+        isStale && maxAge === Number.POSITIVE_INFINITY ? options.stalePatience : options.patience
       try {
-        return (await within(options.patience, readShared(tenant))).credential
+        return (await within(patience, readShared(tenant))).credential
       } catch (error) {
         if (!isStale || !(error instanceof TransientError)) throw error
         held.failedAt = now()

@@ -81,10 +81,12 @@ async function serve(config: Config): Promise<void> {
     maxReads: 100,
     sliding: 30 * MINUTE,
     absolute: 8 * HOUR,
+    jitter: 0.1,
     negative: config.NEGATIVE_CACHE_MS,
     recheck: 250,
     reserved: Math.min(1000, config.NEGATIVE_CACHE_MS),
     patience: 5000,
+    stalePatience: 500,
     holdOff: 5000,
   })
   rememberScramKeys()

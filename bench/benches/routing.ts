@@ -92,10 +92,12 @@ function ourApp(): Express {
     maxReads: 10,
     sliding: 1e9,
     absolute: 1e9,
+    jitter: 0.1,
     negative: 1e4,
     recheck: 250,
     reserved: 1000,
     patience: 5000,
+    stalePatience: 500,
     holdOff: 5000,
   })
   const connection = {

@@ -188,10 +188,12 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     maxReads: 100,
     sliding: 1_800_000,
     absolute: 28_800_000,
+    jitter: 0.1,
     negative: 30_000,
     recheck: 250,
     reserved: 1000,
     patience: 5000,
+    stalePatience: 500,
     holdOff: 5000,
     ...options.cache,
   })
