@@ -1,15 +1,15 @@
 /** The operations under /tenants, for administrators. */
 import type { Request, RequestHandler, Response } from "express"
 import { z } from "zod"
-import { Tenant, TenantName } from "../reconciler/tenant.ts"
+import { Tenant, TenantId, TenantName } from "../reconciler/tenant.ts"
 import type { Authenticate } from "./caller.ts"
 import type { Change, Fleet } from "./fleet.ts"
 import { readBody, readQuery } from "./input.ts"
 import type { Described } from "./operation.ts"
-import { limitOf, Page, pageOf, toPage } from "./pages.ts"
+import { fromCursor, limitOf, Page, pageOf, toCursor, toPage } from "./pages.ts"
 import { Problem, type ProblemKey } from "./problems.ts"
 import type { RateLimit } from "./rate.ts"
-import { ChangedTenant, ShownTenant, toChanged } from "./shown-tenant.ts"
+import { ChangedTenant, inOrder, ShownTenant, toChanged } from "./shown-tenant.ts"
 
 const { seed, hosts } = Tenant.shape
 const NewTenant = z.strictObject({ name: TenantName, seed, hosts })
@@ -47,8 +47,13 @@ const nameOf = (request: Request): string => {
 const absent = () => new Problem("tenant-not-found", "there is no tenant of this name")
 const waitOf = (request: Request): number => 1000 * (readQuery(request, Wait).wait ?? DEFAULT_WAIT)
 
-const cursorOf = ({ id, name }: { id: string; name: string }) =>
-  Buffer.from(`${name}/${id}`).toString("base64url")
+const cursorOf = ({ id, name }: ShownTenant) => toCursor("name", name, id)
+/** Where the next page begins among tenants in order. Throws Problem where `after` is no cursor. */
+function startAfter(tenants: readonly ShownTenant[], after: string): number {
+  const [name, id] = fromCursor(after, "name", TenantName, TenantId)
+  const index = tenants.findIndex((tenant) => inOrder(tenant, { name, id }) > 0)
+  return index === -1 ? tenants.length : index
+}
 const at = (name: string) => `/tenants/${encodeURIComponent(name)}`
 function sendChange(response: Response, change: Change, status: 200 | 201): void {
   response
@@ -58,7 +63,7 @@ function sendChange(response: Response, change: Change, status: 200 | 201): void
 }
 
 const change = { query: Wait, mayBeAccepted: ChangedTenant }
-const UNWRITTEN: ProblemKey[] = ["tenants-read-only", "tenants-moving"]
+const UNWRITTEN: ProblemKey[] = ["tenants-read-only", "tenants-busy"]
 
 /** What administrators can do. */
 export const administration: AdminOperation[] = [
@@ -72,18 +77,9 @@ export const administration: AdminOperation[] = [
     async run(fleet, request, response) {
       const query = readQuery(request, Page)
       const limit = limitOf(query)
-      const after =
-        query.after === undefined ? undefined : Buffer.from(query.after, "base64url").toString("utf8")
       const tenants = await fleet.list()
-      const index =
-        after === undefined ? 0 : tenants.findIndex(({ id, name }) => `${name}/${id}` === after) + 1
-      if (after !== undefined && index === 0) {
-        const message = "must be the next of an earlier page"
-        throw new Problem("request-invalid", `the query is not valid: after ${message}`, {
-          members: { errors: [{ in: "query", field: "after", message }] },
-        })
-      }
-      response.json(toPage(tenants.slice(index, index + limit + 1), limit, (tenant) => tenant, cursorOf))
+      const start = query.after === undefined ? 0 : startAfter(tenants, query.after)
+      response.json(toPage(tenants.slice(start, start + limit + 1), limit, (tenant) => tenant, cursorOf))
     },
   },
   {

@@ -4,11 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { TerminalError, TransientError } from "../reconciler/errors.ts"
 import { isRetired } from "../reconciler/ledger.ts"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
-import { isSameName, nameKey, type Tenant, TenantId } from "../reconciler/tenant.ts"
+import { isSameName, type Tenant, TenantId } from "../reconciler/tenant.ts"
 import { RETRY_AFTER } from "./active.ts"
 import type { Directory } from "./directory.ts"
 import { Problem } from "./problems.ts"
-import { type ShownTenant, toDeclared, toShown } from "./shown-tenant.ts"
+import { inOrder, type ShownTenant, toDeclared, toShown } from "./shown-tenant.ts"
 import {
   addTenantFile,
   changeTenantFile,
@@ -41,11 +41,17 @@ export type FleetSettings = {
   readCredential: CredentialReader
   /** How often the vault is asked whether it is done, in milliseconds. */
   interval: number
+  /** Whether this process is about to end, so that nobody waits for the reconciler any more. */
+  isEnding: () => boolean
 }
 
+/** Changes of files that wait for their turn. */
+const MAX_WAITING = 100
+
 /** The fleet as the vault tells it, and as the files declare it. Changes go one after the other. */
-export function openFleet({ folder, directory, readCredential, interval }: FleetSettings): Fleet {
+export function openFleet({ folder, directory, readCredential, interval, isEnding }: FleetSettings): Fleet {
   let turn: Promise<unknown> = Promise.resolve()
+  let waiting = 0
 
   /** Whether the ledger has it so; what is not wanted does not count. */
   async function isRecorded(id: TenantId, { newName, hosts }: Wanted): Promise<boolean> {
@@ -70,13 +76,18 @@ export function openFleet({ folder, directory, readCredential, interval }: Fleet
   /** Changes the files, alone, and turns a refusal of the file system into a Problem. */
   function change<T>(work: (folder: string, files: TenantFile[]) => Promise<T>): Promise<T> {
     if (folder === undefined) throw readOnly()
+    if (waiting >= MAX_WAITING) throw busy(`${waiting} changes of tenants wait already`)
+    waiting++
     const done = turn.then(async () => {
       try {
         return await work(folder, await readTenantFiles(folder))
       } catch (error) {
         if (isReadOnly(error) || error instanceof TerminalError) throw readOnly()
-        if (error instanceof TransientError) throw moving(error)
+        if (error instanceof TransientError)
+          throw busy("the tenants folder is being changed by others all the time", error)
         throw error
+      } finally {
+        waiting--
       }
     })
     turn = done.catch(() => {})
@@ -85,7 +96,7 @@ export function openFleet({ folder, directory, readCredential, interval }: Fleet
 
   async function until(wait: number, isDone: () => Promise<boolean>): Promise<boolean> {
     const deadline = performance.now() + wait
-    while (performance.now() < deadline) {
+    while (performance.now() < deadline && !isEnding()) {
       if (await isDone().catch(() => false)) return true
       await sleep(Math.min(interval, Math.max(0, deadline - performance.now())))
     }
@@ -99,9 +110,7 @@ export function openFleet({ folder, directory, readCredential, interval }: Fleet
       const known = await directory.list()
       const ids = new Set<string>(known.map(({ id }) => id))
       const coming = (await declared()).filter(({ tenant }) => !ids.has(tenant.id)).map(toDeclared)
-      return [...known.map(toShown), ...coming].toSorted((a, b) =>
-        nameKey(a.name) < nameKey(b.name) ? -1 : 1,
-      )
+      return [...known.map(toShown), ...coming].toSorted(inOrder)
     },
 
     async get(name) {
@@ -181,8 +190,5 @@ const readOnly = () =>
     "tenants-read-only",
     "the tenants folder is not written from here: open a pull request that changes the file",
   )
-const moving = (cause: TransientError) =>
-  new Problem("tenants-moving", "the tenants folder is being changed by others all the time", {
-    retryAfter: RETRY_AFTER,
-    cause,
-  })
+const busy = (detail: string, cause?: TransientError) =>
+  new Problem("tenants-busy", detail, { retryAfter: RETRY_AFTER, cause })

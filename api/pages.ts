@@ -48,19 +48,20 @@ export function idAfter(after: string | undefined): number {
 }
 
 /** Where a page in another order begins, as text for a query string. */
-export const toCursor = (order: string, value: string | number, id: number): string =>
+export const toCursor = (order: string, value: string | number, id: number | string): string =>
   Buffer.from(JSON.stringify([order, value, id])).toString("base64url")
 
 /** What `toCursor` made of this order. Throws Problem where it did not. */
-export function fromCursor<T extends string | number>(
+export function fromCursor<T extends string | number, I extends string | number>(
   text: string,
   order: string,
   value: z.ZodType<T>,
-): [T, number] {
-  const Cursor = z.tuple([z.literal(order), value, z.int().positive()])
+  id: z.ZodType<I>,
+): [T, I] {
+  const Cursor = z.tuple([z.literal(order), value, id])
   try {
-    const [, position, id] = Cursor.parse(JSON.parse(Buffer.from(text, "base64url").toString("utf8")))
-    return [position, id]
+    const [, position, last] = Cursor.parse(JSON.parse(Buffer.from(text, "base64url").toString("utf8")))
+    return [position, last]
   } catch {
     throw notANext()
   }

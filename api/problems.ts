@@ -20,7 +20,7 @@ export const PROBLEMS = {
     "Tenants are changed in Git",
     "Open a pull request that changes the tenant's file.",
   ],
-  "tenants-moving": [503, "Tenants are being changed", "Try again after the seconds in Retry-After."],
+  "tenants-busy": [503, "Tenants are being changed", "Try again after the seconds in Retry-After."],
   "tenant-name-taken": [409, "Name belongs to another tenant", "Choose another name."],
   "tenant-host-taken": [
     409,

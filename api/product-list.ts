@@ -1,6 +1,6 @@
 /** Lists of products: by a part of their name, by price, in one of six orders. */
 import { z } from "zod"
-import { text } from "./input.ts"
+import { Id, text } from "./input.ts"
 import { fromCursor, idAfter, limitOf, Page, toCursor, toPage } from "./pages.ts"
 import { MAX_PRICE, Product, type ProductRow } from "./product.ts"
 import type { Query, Statement } from "./transaction.ts"
@@ -71,7 +71,7 @@ const PriceValue = z.number().min(0).max(MAX_PRICE)
 /** Where the page begins, as the statement's $5 and $6. */
 function positionOf(sort: Sort, after: string): (string | number)[] {
   if (sort === "id" || sort === "-id") return [idAfter(after)]
-  return fromCursor<string | number>(after, sort, sort.endsWith("name") ? NameValue : PriceValue)
+  return fromCursor<string | number, number>(after, sort, sort.endsWith("name") ? NameValue : PriceValue, Id)
 }
 
 function cursorOf(sort: Sort, row: ProductRow): string {

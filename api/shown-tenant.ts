@@ -1,6 +1,6 @@
 /** How administrators see a tenant. */
 import { z } from "zod"
-import { databaseName, type TenantId } from "../reconciler/tenant.ts"
+import { databaseName, nameKey, type TenantId } from "../reconciler/tenant.ts"
 import type { NamedTenant } from "./directory.ts"
 import type { TenantFile } from "./tenant-files.ts"
 
@@ -14,6 +14,13 @@ export const ShownTenant = z.strictObject({
   hosts: z.array(z.string()).meta({ description: "Its own, by its file." }),
 })
 export type ShownTenant = z.infer<typeof ShownTenant>
+
+/** The order of lists: by the name as people read it. */
+export const inOrder = (a: Pick<ShownTenant, "name" | "id">, b: Pick<ShownTenant, "name" | "id">): number => {
+  const [one, other] = [nameKey(a.name), nameKey(b.name)]
+  if (one === other) return a.id < b.id ? -1 : Number(a.id > b.id)
+  return one < other ? -1 : 1
+}
 
 /** What a change answers: whose it is, and the database that it has or will have. */
 export const ChangedTenant = z.strictObject({ tenantId: z.guid(), databaseName: z.string() })

@@ -315,6 +315,42 @@ test("tenants are listed in pages by name, those that are only declared too", as
   }
   expect(seen).toEqual(["Alpha active", "Bravo active", "charlie active", "delta active", "echo declared"])
   expect((await send("GET", "/tenants?after=nonsense")).status).toBe(400)
+
+  // The page after one whose last tenant is gone, or has another name, begins where that tenant was.
+  const { body: first } = await send("GET", "/tenants?limit=2")
+  await rm(path.join(folder, "bravo.yaml"))
+  await reconcile()
+  const { body: second } = await send("GET", `/tenants?limit=2&after=${first.next}`)
+  expect(second.items.map(({ name }: { name: string }) => name)).toEqual(["charlie", "delta"])
+})
+
+test("a hundred changes wait for their turn, and who comes then is told to come again", async () => {
+  const list = Promise.withResolvers<NamedTenant[]>()
+  const slow = await world.serve({ folder, listTenants: () => list.promise, directory: { patience: 60_000 } })
+  const answers: Answer[] = []
+  const post = async (body: object) => void answers.push(await send("POST", "/tenants?wait=0", body, slow))
+  // Whoever asks for a host has the list looked at.
+  const asked = [
+    { name: "First", hosts: ["first.example"] },
+    ...Array.from({ length: 120 }, (_, n) => ({ name: `Many-${n}` })),
+  ].map(post)
+  await expect.poll(() => answers.length, { timeout: 20_000 }).toBe(21)
+  for (const answer of answers) {
+    expect(answer).toMatchObject({ status: 503, body: { type: "/problems/tenants-busy" } })
+    expect(answer.headers.get("retry-after")).toBe("1")
+  }
+  list.resolve([])
+  await Promise.all(asked)
+  expect(answers.slice(21).map(({ status }) => status)).toEqual(Array.from({ length: 100 }, () => 202))
+  expect(await files()).toHaveLength(100)
+  await slow.close()
+})
+
+test("who waits for the reconciler of a process that ends is told where to look", async () => {
+  const asked = send("POST", "/tenants?wait=60", { name: "Acme" })
+  await expect.poll(files).toEqual(["acme.yaml"])
+  api.readiness.drain()
+  expect((await asked).status).toBe(202)
 })
 
 test("only an administrator's token lets one in, and it opens no tenant's data", async () => {

@@ -235,7 +235,13 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     createApp({
       tenants: { sources: new Set(["header"]), header: "X-TenantId", hostSuffixes: [], ...options.tenants },
       directory,
-      fleet: openFleet({ folder: options.folder, directory, readCredential: readVault, interval: 5 }),
+      fleet: openFleet({
+        folder: options.folder,
+        directory,
+        readCredential: readVault,
+        interval: 5,
+        isEnding: readiness.isDraining,
+      }),
       isSecured: options.authenticate !== undefined,
       authenticate: options.authenticate?.(log) ?? believeEverybody,
       callerRate: options.callerRate ?? (() => {}),
