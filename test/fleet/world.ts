@@ -142,9 +142,9 @@ export async function startFleet({ steps, ...options }: SystemsOptions & { steps
 
     /** Takes everything away but the strangers, past all soft deletion: an empty fleet again. */
     clear: async (): Promise<void> => {
+      await world.unconnected()
       systems.neon.faults.clear()
       systems.vault.faults.clear()
-      await world.unconnected()
       await emptySystems(systems)
       planted.clear()
       await writeFiles()
