@@ -69,7 +69,7 @@ const schema = z.discriminatedUnion("kind", [
  * | server-error   | 500 with a JSON body                                                        | no    |
  * | html           | an HTML page under `status`                                                 | no    |
  * | delay          | the right answer after `milliseconds`; whoever gave up does not know        | yes   |
- * | held           | the right answer once all faults are switched off; whoever gave up does not know | yes |
+ * | held           | the right answer once all faults are off; whoever gave up does not know     | yes   |
  * | dropped        | the connection closes without an answer                                     | no    |
  * | lost-response  | the connection closes without an answer                                     | yes   |
  * | truncated-json | the right status with half of the body                                      | yes   |
