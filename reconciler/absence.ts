@@ -13,6 +13,7 @@ export function absent(facts: Facts): Result {
     kind,
     tenant: id,
     name,
+    cell,
     actions,
     ...(isApproved(facts, verb) ? { isApproved: true } : {}),
     ...(entry?.protected ? { isProtected: true } : {}),
@@ -45,7 +46,7 @@ export function absent(facts: Facts): Result {
     const isServed = secret !== undefined && located !== shelf
     const state = secret?.enabled ? "active" : "suspended"
     const action: Action = isServed ? record({ ...rebuilt, state }) : { kind: "reserve", entry: rebuilt }
-    return { kind: "repair", tenant: id, name, actions: [action] }
+    return { kind: "repair", tenant: id, name, cell, actions: [action] }
   }
   if (entry.state === "reserved" && !located) return change("purge", "purge", destroy(undefined))
   if (entry.state === "purging") {
@@ -79,7 +80,7 @@ export function absent(facts: Facts): Result {
     const whole = { ...rest, retiredAt: entry.retiredAt ?? retiredAt }
     const secure: Action = { kind: "secure", database: shelf }
     const actions: Action[] = [record(whole), secure, { kind: "close", database: shelf }]
-    return { kind: "repair", tenant: id, name, actions }
+    return { kind: "repair", tenant: id, name, cell, actions }
   }
   // Whoever edits the tag by hand starts the grace period anew.
   const since = Math.max(Date.parse(entry.retiredAt), secret!.changedAt)
@@ -92,7 +93,7 @@ export function absent(facts: Facts): Result {
  * newest schema, new migrations.
  */
 function staying(
-  { id, located, secret, version, isTampered }: Facts,
+  { id, cell, located, secret, version, isTampered }: Facts,
   entry: LedgerEntry,
 ): Change | undefined {
   const { transition, ...rest } = entry
@@ -104,6 +105,7 @@ function staying(
     kind,
     tenant: id,
     name: entry.name,
+    cell,
     actions,
   })
   if (transition !== undefined || secret!.enabled !== isActive || isTampered) {

@@ -50,6 +50,8 @@ export type Change = {
   kind: ChangeKind
   tenant: TenantId
   name: string
+  /** The tenant's: each action on Neon and by SQL is in this one. */
+  cell: string
   actions: readonly Action[]
   /** A person allowed this change by name. */
   isApproved?: boolean
@@ -80,13 +82,13 @@ export type Withheld = {
   isStalled?: boolean
 }
 
-/** The database name that must be free before the action. */
+/** The database name that must, in the change's cell, be free before the action. */
 export const claimedBy = (action: Action): string | undefined => {
   if (action.kind === "create") return action.database
   return action.kind === "rename" ? action.to : undefined
 }
 
-/** The database name that is free after the action. */
+/** The database name that is, in the change's cell, free after the action. */
 export const vacatedBy = (action: Action): string | undefined => {
   if (action.kind === "drop") return action.database
   return action.kind === "rename" ? action.from : undefined

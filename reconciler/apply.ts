@@ -4,7 +4,9 @@ import { observeAction } from "./action-metrics.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import type { Migrations, StepLimits } from "./migrations.ts"
 import type { Action, Change } from "./action.ts"
+import type { Observed } from "./plan.ts"
 import type { Plan } from "./policy.ts"
+import type { Cell } from "./providers/neon.ts"
 import { migrate, seed } from "./providers/migrator.ts"
 import {
   closeDatabase,
@@ -16,8 +18,15 @@ import {
   withLogin,
 } from "./providers/postgres.ts"
 import { type FleetId, type Marker, retiredDatabaseName, secretName, type TenantId } from "./tenant.ts"
-import { expectVacancies } from "./vacancies.ts"
-import { MAINTENANCE_DATABASE, type OwnerUris, ownerUris, type World } from "./world.ts"
+import { expectVacancies, type Vacancies } from "./vacancies.ts"
+import {
+  cellNamed,
+  existingIn,
+  MAINTENANCE_DATABASE,
+  type OwnerUris,
+  ownerUris,
+  type World,
+} from "./world.ts"
 
 /** What became of one change. Times are in milliseconds. */
 export type Outcome = { change: Change; ms: number; error?: TerminalError | TransientError }
@@ -30,41 +39,44 @@ export type Progress = (
 
 type Context = {
   world: World
+  /** The tenant's, and the only one that is touched. */
+  cell: Cell
   migrations: Migrations
   limits: StepLimits | undefined
   marker: Marker
   uris: OwnerUris
-  /** A database that surely exists, through which Neon tells the owner's connection string. */
+  /** A database that surely is in the cell, through which Neon tells the owner's connection string. */
   existing: string
   credential?: { role: string; password: string }
 }
 
 /** Never throws for what happens to a tenant: that is in its outcome. */
 export async function apply(
-  plan: Plan,
+  { changes }: Pick<Plan, "changes">,
   options: {
     world: World
     fleet: FleetId
     migrations: Migrations
     /** For each statement of a migration. */
     limits?: StepLimits
-    /** Any database that Neon lists. */
-    existing: string | undefined
+    observed: Observed
     signal: AbortSignal
     progress: Progress
   },
 ): Promise<Outcome[]> {
-  const { world, fleet, migrations, limits, existing = "", signal, progress } = options
-  const uris = ownerUris(world)
-  const vacancies = expectVacancies(plan.changes)
+  const { world, fleet, migrations, limits, observed, signal, progress } = options
+  const urisOf = ownerUris(world)
+  const databases = new Map(world.cells.map(({ name }) => [name, existingIn(observed, name) ?? ""]))
 
-  const applyChange = async (change: Change): Promise<Outcome> => {
+  const applyChange = async (change: Change, vacancies: Vacancies): Promise<Outcome> => {
     const started = performance.now()
     const elapsed = () => Math.round(performance.now() - started)
     const marker: Marker = { fleet, tenant: change.tenant }
-    const context: Context = { world, migrations, limits, marker, uris, existing }
     let outcome: Outcome
     try {
+      const cell = cellNamed(world, change.cell)
+      const [uris, existing] = [urisOf(cell.name), databases.get(cell.name)!]
+      const context: Context = { world, cell, migrations, limits, marker, uris, existing }
       for (const action of change.actions) {
         const begun = performance.now()
         await vacancies.wait(change, action)
@@ -81,13 +93,16 @@ export async function apply(
     progress({ kind: "change", outcome })
     return outcome
   }
-  return Promise.all(plan.changes.map(applyChange))
+  // A name that is taken in one cell is free in the others.
+  const byCell = Map.groupBy(changes, ({ cell }) => cell)
+  const vacancies = new Map([...byCell].map(([cell, those]) => [cell, expectVacancies(those)]))
+  return Promise.all(changes.map((change) => applyChange(change, vacancies.get(change.cell)!)))
 }
 
 /** One write to one system. Each may be done again: a pass that was cut short before its success was seen does so. */
 async function perform(action: Action, context: Context): Promise<void> {
-  const { world, marker } = context
-  const { vault, neon } = world
+  const { world, cell, marker } = context
+  const { vault } = world
   const sql: World["sql"] = (task) =>
     world.sql(() => {
       world.permit.signal?.throwIfAborted()
@@ -103,7 +118,7 @@ async function perform(action: Action, context: Context): Promise<void> {
     case "reserve":
       return vault.reserve(action.entry)
     case "create":
-      return neon.create(action.database)
+      return cell.create(action.database)
     case "secure":
       return sql(async () => secure(await direct(action.database), marker))
     case "migrate":
@@ -131,13 +146,13 @@ async function perform(action: Action, context: Context): Promise<void> {
     case "close-login":
       return sql(async () => closeLogin(await server(), id, action.slot, world.drain))
     case "rename":
-      await neon.rename(action.from, action.to)
+      await cell.rename(action.from, action.to)
       context.existing = action.to
       return
     case "drop":
       assertShelved(action.database, id)
       await sql(async () => assertMarked(await server(), action.database, marker))
-      return neon.drop(action.database)
+      return cell.drop(action.database)
     case "drop-roles":
       return sql(async () => dropRoles(await (action.database ? direct(action.database) : server()), id))
     case "forget":

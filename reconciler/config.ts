@@ -1,14 +1,32 @@
 /** The environment, validated once. */
 import { z } from "zod"
 import { TerminalError } from "./errors.ts"
-import { type Authority, authorityOf, TelemetryEnvironment, TokenEnvironment, whole } from "./environment.ts"
-import type { NeonConfig } from "./providers/neon.ts"
+import {
+  type Authority,
+  authorityOf,
+  list,
+  TelemetryEnvironment,
+  TokenEnvironment,
+  whole,
+} from "./environment.ts"
+import type { CellConfig, NeonConfig } from "./providers/neon.ts"
 import { isTrustworthy } from "./providers/tokens.ts"
 import type { Sources } from "./reconcile.ts"
 
 const neonId = z
   .string()
   .regex(/^[a-z0-9-]{1,60}$/, { error: "must be an id of Neon's: lower-case letters, digits, hyphens" })
+/** Cells as one writes them: project/branch,project/branch. */
+const cells = list
+  .refine((pairs) => pairs.every((pair) => /^[a-z0-9-]{1,60}\/[a-z0-9-]{1,60}$/.test(pair)), {
+    error: "must be project/branch, with commas between two: quiet-sea-1/br-one,quiet-sea-2/br-two",
+  })
+  .transform((pairs) =>
+    pairs.map((pair) => {
+      const [projectId = "", branchId = ""] = pair.split("/")
+      return { projectId, branchId }
+    }),
+  )
 const url = (protocol: RegExp, example: string) =>
   z.url({ protocol, error: `must be a URL such as ${example}` })
 /** Every variable that the reconciler reads. */
@@ -17,6 +35,8 @@ export const ReconcilerEnvironment = z.object({
   NEON_API_KEY: z.string().min(8, { error: "must be a Neon API key" }),
   NEON_PROJECT_ID: neonId,
   NEON_BRANCH_ID: neonId,
+  /** Further cells beside that one. */
+  NEON_CELLS: cells.default([]),
   NEON_DATABASE_OWNER: z.string().regex(/^[A-Za-z0-9_-]{1,63}$/, { error: "must be the name of a role" }),
   KEY_VAULT_URL: url(/^https$/, "https://my-vault.vault.azure.net"),
   AZURE_CLIENT_ID: z.string().optional(),
@@ -95,8 +115,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     neon: {
       apiUrl: env.NEON_API_URL,
       apiKey: env.NEON_API_KEY,
-      projectId: env.NEON_PROJECT_ID,
-      branchId: env.NEON_BRANCH_ID,
+      cells: cellsOf(env),
       owner: env.NEON_DATABASE_OWNER,
       pollInterval: env.NEON_POLL_INTERVAL,
       requestsPerSecond: env.NEON_REQUESTS_PER_SECOND,
@@ -117,6 +136,18 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       host: env.METRICS_HOST ?? env.STATUS_HOST,
     },
   }
+}
+
+/** A cell is known by its project, so no project has two. */
+function cellsOf(env: z.infer<typeof ReconcilerEnvironment>): [CellConfig, ...CellConfig[]] {
+  const names = [env.NEON_PROJECT_ID, ...env.NEON_CELLS.map(({ projectId }) => projectId)]
+  const twice = names.find((name, index) => names.indexOf(name) < index)
+  if (twice === undefined)
+    return [{ projectId: env.NEON_PROJECT_ID, branchId: env.NEON_BRANCH_ID }, ...env.NEON_CELLS]
+  throw new TerminalError(
+    "BadEnvironment",
+    `environment: NEON_CELLS must name each project once, and not that of NEON_PROJECT_ID again: ${twice} is there twice`,
+  )
 }
 
 function webhookOf({

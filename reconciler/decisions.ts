@@ -1,5 +1,6 @@
 /** What only a person decides: one write each, made while no reconciler applies. */
 import { existsSync } from "node:fs"
+import { type Place, placeNamer } from "./cells.ts"
 import { TerminalError } from "./errors.ts"
 import { Hosts } from "./host-name.ts"
 import { type ApprovalVerb, entriesOf, type LedgerEntry } from "./ledger.ts"
@@ -131,29 +132,47 @@ export async function rotate(sources: Sources, world: World, tenant: string): Pr
   })
 }
 
+/** The cell that has the database, which is to be imported. Throws TerminalError where none has it, or more than one. */
+function cellToImportFrom({ plan, observed, fleet, cells }: Review, what: ToImport): string {
+  const { database, cell, tenant } = what
+  const isNew = !observed.secrets.some(({ entry }) => entry?.id === tenant.id)
+  const halfDone = observed.databases.filter(
+    ({ marker }) => isNew && marker?.fleet === fleet.fleet && marker.tenant === tenant.id,
+  )
+  const found = new Set(
+    [...halfDone, ...plan.unmanaged.databases]
+      .filter((place) => place.name === database && (cell === undefined || place.cell === cell))
+      .map((place: Place) => place.cell),
+  )
+  const [first, ...others] = found
+  if (first === undefined) {
+    const where = cells.length === 1 ? "of this cell" : `of ${cell ?? "any cell"}`
+    throw new TerminalError(
+      "NotUnmanaged",
+      `${database} is no unmanaged database ${where}: "tenantry plan" lists those`,
+    )
+  }
+  if (others.length === 0) return first
+  throw new TerminalError(
+    "CellAmbiguous",
+    `${database} is an unmanaged database of more than one cell: say by --cell which is meant: ${[...found].join(", ")}`,
+  )
+}
+
+/** A database and who it is to be; `cell` where more than one may have such a database. */
+export type ToImport = { database: string; cell: string | undefined; tenant: Tenant }
+
 /** What an import would do, in words. Throws TerminalError where it must not be done. */
-export function explainImport(
-  { plan, read, observed, fleet }: Review,
-  database: string,
-  tenant: Tenant,
-  file: string,
-): string[] {
+export function explainImport(reviewed: Review, what: ToImport, file: string): string[] {
+  const { read, observed, fleet, cells } = reviewed
+  const { database, tenant } = what
   if (!isSafeName(database)) {
     throw new TerminalError(
       "UnsafeName",
       `${JSON.stringify(database)} is a name that cannot be part of a URL, so Neon could not rename it: give the database a plain name first, by SQL`,
     )
   }
-  const isHalfDone =
-    observed.databases.some(
-      ({ name, marker }) => name === database && marker?.fleet === fleet.fleet && marker.tenant === tenant.id,
-    ) && !observed.secrets.some(({ entry }) => entry?.id === tenant.id)
-  if (!isHalfDone && !plan.unmanaged.databases.includes(database)) {
-    throw new TerminalError(
-      "NotUnmanaged",
-      `${database} is no unmanaged database of this cell: "tenantry plan" lists those`,
-    )
-  }
+  const cell = cellToImportFrom(reviewed, what)
   const known = entriesOf(observed.secrets, fleet.fleet).find(
     ({ id, name, state }) => id === tenant.id || (state !== "retired" && isSameName(name, tenant.name)),
   )
@@ -171,7 +190,7 @@ export function explainImport(
       `${rival.file} declares ${rival.name} (${rival.id}) already: choose another id and name`,
     )
   return [
-    `write the marker of tenant ${tenant.id} on the database ${database}`,
+    `write the marker of tenant ${tenant.id} on the database ${placeNamer(cells)({ cell, name: database })}`,
     `write ${file}`,
     `then, by the reconciler: rename ${database} to products-${tenant.name}, end its sessions, take all rights from PUBLIC,`,
     `make its roles, publish a credential, and apply the migrations that it lacks`,
@@ -179,16 +198,13 @@ export function explainImport(
 }
 
 /** Adopts an unmanaged database on purpose. The marker and the file are written while no reconciler can look. */
-export async function importDatabase(
-  sources: Sources,
-  world: World,
-  database: string,
-  tenant: Tenant,
-): Promise<void> {
+export async function importDatabase(sources: Sources, world: World, what: ToImport): Promise<void> {
+  const { database, tenant } = what
   await withLease(world, await review(sources, world), async () => {
     const reviewed = await review(sources, world)
-    explainImport(reviewed, database, tenant, tenantFile(sources.tenantsDir, tenant.name))
-    await adopt(await ownerUris(world).direct(database), { fleet: reviewed.fleet.fleet, tenant: tenant.id })
+    explainImport(reviewed, what, tenantFile(sources.tenantsDir, tenant.name))
+    const uris = ownerUris(world)(cellToImportFrom(reviewed, what))
+    await adopt(await uris.direct(database), { fleet: reviewed.fleet.fleet, tenant: tenant.id })
     await writeTenantFile(sources.tenantsDir, tenant)
   })
 }

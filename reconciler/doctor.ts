@@ -5,10 +5,11 @@ import { readTenants } from "./desired.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { readFleet } from "./fleet.ts"
 import { readMigrations } from "./migrations.ts"
+import type { CellConfig } from "./providers/neon.ts"
 import { reach } from "./providers/reach.ts"
 import { readServerFacts } from "./providers/server-facts.ts"
 import { assertMayWrite } from "./providers/vault-rights.ts"
-import { MAINTENANCE_DATABASE, openWorld, ownerUris, type World } from "./world.ts"
+import { cellNamed, MAINTENANCE_DATABASE, openWorld, ownerUris, type World } from "./world.ts"
 
 export type Finding = {
   what: string
@@ -93,33 +94,47 @@ const checkFiles = (environment: NodeJS.ProcessEnv): Promise<Finding[]> => {
 }
 
 async function checkNeon({ neon }: Config, world: World): Promise<Finding[]> {
-  let existing: string | undefined
   const what = "Neon"
   const reached = await reaching(what, neon.apiUrl, "NEON_API_URL")
   if (reached.some(({ verdict }) => verdict === "problem")) return reached
-  const listed = await check(`${what}: rights`, async () => {
-    const names = await world.neon.list()
+  const cells = await Promise.all(neon.cells.map((cell) => checkCell(cell, neon, world)))
+  return [...reached, ...cells.flat()]
+}
+
+/** One branch: whether its databases can be listed, and what the owner may do there. */
+async function checkCell(
+  { projectId, branchId }: CellConfig,
+  { cells, owner }: Config["neon"],
+  world: World,
+): Promise<Finding[]> {
+  let existing: string | undefined
+  const of = cells.length > 1 ? ` of ${projectId}` : ""
+  const what = `Neon: rights${of}`
+  const listed = await check(what, async () => {
+    const names = await cellNamed(world, projectId).list()
     existing = names[0]
-    if (existing) return `branch ${neon.branchId} has ${names.length} databases`
-    const said = `branch ${neon.branchId} has no database at all: create one, such as neondb, for the reconciler to connect to`
-    return { what: `${what}: rights`, verdict: "problem", said }
+    if (existing) return `branch ${branchId} has ${names.length} databases`
+    const said = `branch ${branchId} has no database at all: create one, such as neondb, for the reconciler to connect to`
+    return { what, verdict: "problem", said }
   })
   const database = existing
-  if (!database) return [...reached, listed]
-  const postgres = await check("Postgres", async () => {
-    const facts = await readServerFacts(await ownerUris(world).direct(database, MAINTENANCE_DATABASE))
+  if (!database) return [listed]
+  const server = `Postgres${of}`
+  const postgres = await check(server, async () => {
+    const uri = await ownerUris(world)(projectId).direct(database, MAINTENANCE_DATABASE)
+    const facts = await readServerFacts(uri)
     const lacking = [
       ...(facts.mayCreateDatabases ? [] : ["CREATEDB"]),
       ...(facts.mayCreateRoles ? [] : ["CREATEROLE"]),
     ]
-    const clock = judgeClock("Postgres", facts.now - Date.now())
+    const clock = judgeClock(server, facts.now - Date.now())
     if (clock.verdict !== "ok") return clock
-    const said = `Postgres ${facts.version}, as ${neon.owner}`
+    const said = `Postgres ${facts.version}, as ${owner}`
     if (lacking.length === 0) return said
     const remedy = `${said}, who lacks ${lacking.join(" and ")}: NEON_DATABASE_OWNER must be a role that Neon's API or console made`
-    return { what: "Postgres", verdict: "problem", said: remedy }
+    return { what: server, verdict: "problem", said: remedy }
   })
-  return [...reached, listed, postgres]
+  return [listed, postgres]
 }
 
 async function checkVault({ vaultUrl }: Config, world: World): Promise<Finding[]> {

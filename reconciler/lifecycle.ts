@@ -20,6 +20,7 @@ import {
 export type Facts = {
   id: TenantId
   fleet: FleetId
+  /** Where the tenant lives or is to live. */
   cell: string
   /** The version of the migrations, see migrations.ts. */
   version: string
@@ -104,7 +105,13 @@ export function present(facts: Facts, tenant: Tenant): Result {
     ...change,
     actions: "entry" in change.actions[0]! ? change.actions : [record(told), ...change.actions],
   })
-  const update: Change = { kind: "update", tenant: id, name: tenant.name, actions: [record(told)] }
+  const update: Change = {
+    kind: "update",
+    tenant: id,
+    name: tenant.name,
+    cell: facts.cell,
+    actions: [record(told)],
+  }
   const others: Facts = { ...facts, entry: told }
   if (isAsDeclared(others, tenant)) return update
   const rest = live(others, tenant)
@@ -114,7 +121,7 @@ export function present(facts: Facts, tenant: Tenant): Result {
 
 /** Whether nothing is to be done, as in most passes for nearly every tenant. */
 const isAsDeclared = (
-  { secret, entry, isTampered, located, version, cell }: Facts,
+  { secret, entry, isTampered, located, version }: Facts,
   { name, suspended = false, protected: isProtected = false, hosts = [] }: Tenant,
 ): boolean =>
   entry !== undefined &&
@@ -123,7 +130,6 @@ const isAsDeclared = (
   entry.state === (suspended ? "suspended" : "active") &&
   secret?.enabled === !suspended &&
   entry.name === name &&
-  entry.cell === cell &&
   entry.schema === version &&
   (entry.protected ?? false) === isProtected &&
   entry.database === located &&
@@ -134,12 +140,13 @@ const isSameList = (one: readonly string[], other: readonly string[]) => one.joi
 
 /** The change that brings a tenant to what is declared, other than by its hosts, or why a person must look at it. */
 function live(facts: Facts, tenant: Tenant): Change | Stall {
-  const { id, secret, entry, located, version, now } = facts
+  const { id, cell, secret, entry, located, version, now } = facts
   const wanted = databaseName(tenant.name)
   const change = (kind: ChangeKind, ...actions: (Action | undefined)[]): Change => ({
     kind,
     tenant: id,
     name: tenant.name,
+    cell,
     actions: actions.filter((action) => action !== undefined),
   })
   const next = declaredEntry(facts, tenant)

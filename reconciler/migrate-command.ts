@@ -1,5 +1,6 @@
 /** Migrating by hand: the same steps, record, ledger and rollout as the reconciler's, now and with a look at it. */
 import type { Change } from "./action.ts"
+import { fullName } from "./cells.ts"
 import { TerminalError, TransientError } from "./errors.ts"
 import { rolloutPolicy, stepLimits } from "./fleet.ts"
 import { entriesOf, type LedgerEntry } from "./ledger.ts"
@@ -57,7 +58,7 @@ export async function migrateFleet(
       const done = await each(job, lost, go, async ({ tenant, name }) => {
         const entry = entries.find(({ id }) => id === tenant)!
         const options = { limits: stepLimits(reviewed.fleet), ...(choice.to ? { to: choice.to } : {}) }
-        await migrate(await uris.direct(entry.database), migrations, options)
+        await migrate(await uris(entry.cell).direct(entry.database), migrations, options)
         await job.world.vault.record({ ...entry, schema })
         return `${name} is at ${goal.version.slice(0, 4)}`
       })
@@ -88,7 +89,8 @@ export async function rehearseFleet(job: Job, choice: Choice & { canary?: boolea
   const { outcomes } = await each(job, job.signal, meant, async ({ tenant, name }) => {
     const entry = entries.find(({ id }) => id === tenant)!
     const options = { limits: stepLimits(reviewed.fleet), ...(choice.to ? { to: choice.to } : {}) }
-    const { tried, untried } = await rehearse(await uris.direct(entry.database), reviewed.migrations, options)
+    const uri = await uris(entry.cell).direct(entry.database)
+    const { tried, untried } = await rehearse(uri, reviewed.migrations, options)
     const rest = untried.length > 0 ? `; not tried, since not in a transaction: ${untried.join(", ")}` : ""
     return `${name} would take ${tried.join(", ") || "nothing"}${rest}`
   })
@@ -118,7 +120,8 @@ export async function undoFleet(
     const uris = ownerUris(job.world)
     const { outcomes } = await each(job, lost, meant.map(changeOf), async ({ tenant, name }) => {
       const entry = entries.find(({ id }) => id === tenant)!
-      const names = await undoTenant(job, { entry, uri: await uris.direct(entry.database), reviewed, goal })
+      const uri = await uris(entry.cell).direct(entry.database)
+      const names = await undoTenant(job, { entry, uri, reviewed, goal })
       return `${name} is at ${goal.number}: undone ${names.join(", ") || "nothing"}`
     })
     return outcomes
@@ -161,7 +164,13 @@ const isBelow = ({ schema }: LedgerEntry, { number, version }: Goal): boolean =>
   return now !== version && !(/^\d{4}:/.test(now) && now.slice(0, 4) > number)
 }
 
-const changeOf = ({ id, name }: LedgerEntry): Change => ({ kind: "migrate", tenant: id, name, actions: [] })
+const changeOf = ({ id, name, cell }: LedgerEntry): Change => ({
+  kind: "migrate",
+  tenant: id,
+  name,
+  cell,
+  actions: [],
+})
 
 /**
  * The tenants of the ledger that have a database, that nothing else is being done to, and whose database carries their
@@ -172,22 +181,20 @@ async function tenantsOf(
   { observed, fleet, plan }: Review,
   { tenant }: Choice,
 ): Promise<LedgerEntry[]> {
-  const { databases } = await observeMarkers(world, observed, fleet.fleet)
-  const markers = new Map(databases.map(({ name, marker }) => [name, marker]))
   const stalled = new Set(plan.stalls.map((stall) => stall.tenant))
-  const isOurs = ({ id, database }: LedgerEntry) => {
-    const marker = markers.get(database)
+  const settled = entriesOf(observed.secrets, fleet.fleet).filter(({ id, name, state, transition }) => {
+    const isMeant = tenant === undefined || id === tenant.toLowerCase() || name === tenant
+    const isSettled = (state === "active" || state === "suspended") && !transition
+    return isMeant && isSettled && !stalled.has(id)
+  })
+  const cells = new Set(settled.map(({ cell }) => cell))
+  const { databases } = await observeMarkers(world, observed, { fleet: fleet.fleet, cells })
+  const markers = new Map(databases.map((database) => [fullName(database), database.marker]))
+  const entries = settled.filter(({ id, cell, database }) => {
+    const marker = markers.get(fullName({ cell, name: database }))
     return marker?.fleet === fleet.fleet && marker.tenant === id
-  }
-  const entries = entriesOf(observed.secrets, fleet.fleet)
-    .filter(({ id, state, transition }) => {
-      const isSettled = (state === "active" || state === "suspended") && !transition
-      return isSettled && !stalled.has(id)
-    })
-    .filter(isOurs)
-  if (tenant === undefined) return entries
-  const chosen = entries.filter(({ id, name }) => id === tenant.toLowerCase() || name === tenant)
-  if (chosen.length === 1) return chosen
+  })
+  if (tenant === undefined || entries.length === 1) return entries
   throw new TerminalError(
     "TenantUnknown",
     `no tenant ${tenant} can be migrated now: "tenantry status" shows the tenants, and what is the matter with them`,

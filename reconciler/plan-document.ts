@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { z } from "zod"
+import { placeNamer } from "./cells.ts"
 import { TerminalError } from "./errors.ts"
 import { ApprovalVerb, toTags } from "./ledger.ts"
 import type { Review } from "./reconcile.ts"
@@ -33,7 +34,16 @@ export const PlanDocument = z.object({
   fleet: z.string(),
   counts: Counts,
   changes: z.array(
-    z.object({ ...Subject, kind: z.string(), removal: z.boolean(), actions: z.array(z.string()) }),
+    z.object({
+      ...Subject,
+      cell: z
+        .string()
+        .optional()
+        .meta({ description: "The Neon project of its database, where more than one is configured." }),
+      kind: z.string(),
+      removal: z.boolean(),
+      actions: z.array(z.string()),
+    }),
   ),
   withheld: z.array(z.object({ ...Subject, kind: z.string(), waiting: z.boolean(), ...Why })),
   stalls: z.array(z.object({ ...Subject, ...Why })),
@@ -48,12 +58,15 @@ export type PlanDocument = z.infer<typeof PlanDocument>
 /** The plan without what it follows from. */
 export type PlanSummary = Pick<PlanDocument, "changes" | "withheld" | "stalls" | "problems" | "unmanaged">
 
-export const summarisePlan = (review: Pick<Review, "read" | "migrations" | "plan">): PlanSummary => {
-  const { plan } = review
+export const summarisePlan = (
+  review: Pick<Review, "read" | "migrations" | "cells" | "plan">,
+): PlanSummary => {
+  const { cells, plan } = review
   return {
     changes: plan.changes.map((change) => ({
       tenant: change.tenant,
       name: change.name,
+      ...(cells.length > 1 ? { cell: change.cell } : {}),
       kind: change.kind,
       removal: isRemoval(change),
       actions: change.actions.map((action) => action.kind),
@@ -67,7 +80,10 @@ export const summarisePlan = (review: Pick<Review, "read" | "migrations" | "plan
     })),
     stalls: plan.stalls.map((stall) => ({ tenant: stall.tenant, name: stall.name, ...why(stall) })),
     problems: faultsOf(review),
-    unmanaged: { databases: [...plan.unmanaged.databases], secrets: [...plan.unmanaged.secrets] },
+    unmanaged: {
+      databases: plan.unmanaged.databases.map(placeNamer(cells)),
+      secrets: [...plan.unmanaged.secrets],
+    },
   }
 }
 
@@ -75,14 +91,14 @@ const digest = (value: unknown) =>
   createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16)
 
 export function planDocument(review: Review): PlanDocument {
-  const { read, fleet, migrations, observed, plan } = review
+  const { read, fleet, migrations, cells, observed, plan } = review
   const faults = faultsOf(review)
   const basis: [string, unknown][] = [
     ["fleet.yaml", fleet],
     ["migrations", migrations.version],
     ["faults in files", faults],
     ...read.tenants.map(({ file, ...tenant }): [string, unknown] => [`file ${file}`, tenant]),
-    ...observed.databases.map(({ name }): [string, unknown] => [`database ${name}`, name]),
+    ...observed.databases.map(placeNamer(cells)).map((name): [string, unknown] => [`database ${name}`, name]),
     ...observed.secrets.map(({ name, enabled, owner, entry }): [string, unknown] => [
       `secret ${name}`,
       { enabled, owner, tags: entry && toTags(entry) },

@@ -1,41 +1,68 @@
 /** What must be done, as values: desired and observed go in, changes come out. Nothing here touches the world. */
 import { absent } from "./absence.ts"
 import type { Action, Change, Stall } from "./action.ts"
+import { fullName, misplaced, openRoom, type Place, placeNamer } from "./cells.ts"
 import { type Contest, grantHosts, holdersOf } from "./hosts.ts"
 import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
 import { believed, declaredEntry, expectedDatabase, type Facts, present, record } from "./lifecycle.ts"
 import { isOurName, type Marker, type Tenant, type TenantId, transitDatabaseName } from "./tenant.ts"
 
 /** A database that Neon lists. `marker`: null where it has none of ours, undefined where nobody looked. */
-export type ObservedDatabase = { name: string; marker: Marker | null | undefined }
+export type ObservedDatabase = Place & { marker: Marker | null | undefined }
 
 export type Observed = { databases: readonly ObservedDatabase[]; secrets: readonly ObservedSecret[] }
 
 /** What the files and the settings say. */
-export type Desired = Pick<Facts, "fleet" | "cell" | "version" | "gracePeriod"> & {
+export type Desired = Pick<Facts, "fleet" | "version" | "gracePeriod"> & {
+  /** The names of the cells that are configured, in their order. */
+  cells: readonly string[]
   tenants: readonly Tenant[]
   /** Ids that a file names but that cannot be trusted now (declared twice): left as they are. */
   held: ReadonlySet<TenantId>
 }
-
-/** Databases that are named as ours and that no entry of the ledger explains: their markers must be read. */
-export const unexplained = ({ unmanaged }: Diff): string[] => unmanaged.databases.filter(isOurName)
 
 export type Diff = {
   changes: readonly Change[]
   stalls: readonly Stall[]
   /** Hosts that files declare and that other tenants have. */
   contests: readonly Contest[]
+  /** Of those with a change or a stall, whose database is listed where the ledger has it: the cell. */
+  homes: ReadonlyMap<TenantId, string>
   /** What is there and not ours: shown, and never written. */
-  unmanaged: { databases: readonly string[]; secrets: readonly string[] }
+  unmanaged: { databases: readonly Place[]; secrets: readonly string[] }
+}
+
+/** Databases that are named as ours and that no entry of the ledger explains, as cell/name: their markers must be read. */
+export const unexplained = ({ unmanaged }: Pick<Diff, "unmanaged">): string[] =>
+  unmanaged.databases.filter(({ name }) => isOurName(name)).map(fullName)
+
+/**
+ * The cells whose markers have to be read before a diff can be believed. A tenant whose database is listed where the
+ * ledger has it is looked for there; any other may be anywhere. `strangers`: databases that are known, as cell/name.
+ */
+export function cellsInQuestion(
+  { changes, stalls, homes, unmanaged }: Omit<Diff, "contests">,
+  cells: readonly string[],
+  strangers: ReadonlySet<string>,
+): Set<string> {
+  const found = new Set<string>()
+  for (const place of unmanaged.databases)
+    if (isOurName(place.name) && !strangers.has(fullName(place))) found.add(place.cell)
+  for (const { tenant } of [...changes, ...stalls]) {
+    const home = homes.get(tenant)
+    if (home === undefined) return new Set(cells)
+    found.add(home)
+  }
+  return found
 }
 
 /** What must be done to make the observed world the desired one. `now` in milliseconds since 1970. */
 export function diff(desired: Desired, observed: Observed, now: number): Diff {
-  const { fleet, cell, version, gracePeriod } = desired
+  const { fleet, cells, version, gracePeriod } = desired
   const secrets = new Map(observed.secrets.map((secret) => [idIn(secret), secret]))
   const entries = entriesOf(observed.secrets, fleet)
-  const databases = new Map(observed.databases.map((database) => [database.name, database]))
+  const databases = new Map(cells.map((cell) => [cell, new Map<string, ObservedDatabase>()]))
+  for (const database of observed.databases) databases.get(database.cell)?.set(database.name, database)
   const marked = Map.groupBy(
     observed.databases.filter(({ marker }) => marker?.fleet === fleet),
     ({ marker }) => marker!.tenant,
@@ -43,31 +70,48 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
   const tenants = new Map(desired.tenants.map((tenant) => [tenant.id, tenant]))
   // The vault lists its secrets in order, which leaves little to sort.
   const ids = new Set([...entries.map(({ id }) => id), ...tenants.keys(), ...marked.keys()])
-  const managed = new Set([...marked.values()].flat().map(({ name }) => name))
+  const managed = new Set([...marked.values()].flat())
+  const announced = entries.filter(
+    ({ state, cell, database }) => state === "reserved" && !databases.get(cell)?.has(database),
+  )
+  const room = openRoom(cells, [...observed.databases, ...announced])
 
-  const found = [...ids].toSorted().map((id): { facts: Facts; stall?: Stall } => {
+  type Found = { facts: Facts; stall?: Stall | undefined; home: string | undefined }
+  const found = [...ids].toSorted().map((id): Found => {
+    const tenant = tenants.get(id)
     const secret = secrets.get(id)
     const entry = secret?.entry?.fleet === fleet ? secret.entry : undefined
-    const candidate = entry && expected(entry, databases)
+    const candidate = entry && expected(entry, databases.get(entry.cell))
     const isOurs = candidate && mayBe(candidate, entry)
     const [first, ...others] = marked.get(id) ?? []
-    const located = first?.name ?? (isOurs ? candidate.name : undefined)
-    if (located) managed.add(located)
+    const seen = first ?? (isOurs ? candidate : undefined)
+    if (seen) managed.add(seen)
     // Two reservations may name one new database, which nobody has marked yet: the first has it.
-    if (located && databases.get(located)?.marker === null) databases.delete(located)
+    if (seen?.marker === null) databases.get(seen.cell)!.delete(seen.name)
     const contradicted = candidate && !isOurs ? candidate.name : undefined
-    const truth = believed({ id, secret, entry, located })
-    const isTampered = truth !== entry
-    const told = { id, secret, entry: truth, isTampered, located, contradicted }
-    const facts: Facts = { fleet, cell, version, gracePeriod, now, ...told }
-    const name = tenants.get(id)?.name ?? id
-    if (others.length > 0) return { facts, stall: ambiguous(id, name, [first!, ...others]) }
-    if (secret && secret.owner !== fleet) return { facts, stall: taken(id, name, secret) }
-    return { facts }
+    const located = seen?.name
+    const truth = believed({ id, secret, entry: entry && seen ? inCell(entry, seen.cell) : entry, located })
+    const lives = seen?.cell ?? entry?.cell
+    const isNew = tenant !== undefined && secret === undefined && lives === undefined
+    const cell = lives ?? (isNew ? room(tenant) : cells[0])
+    const told = { id, secret, entry: truth, isTampered: truth !== entry, located, contradicted }
+    const facts: Facts = { fleet, cell: cell ?? "", version, gracePeriod, now, ...told }
+    const name = tenant?.name ?? truth?.name ?? id
+    const home = seen && seen.cell === entry?.cell ? seen.cell : undefined
+    if (others.length > 0) return { facts, home, stall: ambiguous(id, name, [first!, ...others], cells) }
+    if (secret && secret.owner !== fleet) return { facts, home, stall: taken(id, name, secret) }
+    const obstacle = misplaced(cells, { home: lives, wanted: tenant?.cell, cell })
+    return { facts, home, stall: obstacle && { tenant: id, name, ...obstacle } }
   })
   const holders = holdersOf(found.flatMap(({ facts }) => facts.entry ?? []))
   const contests: Contest[] = []
-  const results = found.map(({ facts, stall }) => {
+  const homes = new Map<TenantId, string>()
+  const results = found.map(({ facts, stall, home }) => {
+    const result = resultOf(facts, stall)
+    if (result && home !== undefined) homes.set(facts.id, home)
+    return result
+  })
+  function resultOf(facts: Facts, stall: Stall | undefined) {
     const tenant = tenants.get(facts.id)
     if (desired.held.has(facts.id)) return undefined
     if (stall) return stall
@@ -79,16 +123,17 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
       contests.push(...contested.map((contest) => ({ ...contest, change })))
     }
     return present(facts, { ...tenant, hosts: granted })
-  })
+  }
   return {
-    changes: breakCycles(results.filter((result) => result !== undefined && "actions" in result)),
+    changes: withoutCycles(results.filter((result) => result !== undefined && "actions" in result)),
     stalls: results.filter((result) => result !== undefined && "reason" in result),
     contests,
+    homes,
     unmanaged: {
       databases: observed.databases
-        .map(({ name }) => name)
-        .filter((name) => !managed.has(name))
-        .toSorted(),
+        .filter((database) => !managed.has(database))
+        .map(({ cell, name }) => ({ cell, name }))
+        .toSorted((a, b) => cells.indexOf(a.cell) - cells.indexOf(b.cell) || (a.name < b.name ? -1 : 1)),
       secrets: observed.secrets
         .filter(({ owner }) => owner !== fleet)
         .map(({ name }) => name)
@@ -102,6 +147,7 @@ const takeHosts = (facts: Facts, tenant: Tenant): Change => ({
   kind: "update",
   tenant: facts.id,
   name: tenant.name,
+  cell: facts.cell,
   actions: [record(declaredEntry(facts, { ...tenant, hosts: tenant.hosts?.toSorted() }))],
 })
 
@@ -109,17 +155,21 @@ const takeHosts = (facts: Facts, tenant: Tenant): Change => ({
 const idIn = ({ name, entry }: ObservedSecret): string | undefined =>
   entry?.id ?? /^tenant-(.+)$/.exec(name.toLowerCase())?.[1]
 
-/** The database that the ledger's names lead to. */
+/** The database that the ledger's names lead to, of those in the ledger's cell; undefined where that is not configured. */
 function expected(
   entry: LedgerEntry,
-  databases: ReadonlyMap<string, ObservedDatabase>,
+  databases: ReadonlyMap<string, ObservedDatabase> | undefined,
 ): ObservedDatabase | undefined {
   return (
-    databases.get(expectedDatabase(entry)) ??
-    databases.get(entry.database) ??
-    databases.get(transitDatabaseName(entry.id))
+    databases?.get(expectedDatabase(entry)) ??
+    databases?.get(entry.database) ??
+    databases?.get(transitDatabaseName(entry.id))
   )
 }
+
+/** Where the marker says something else than the tag, the marker is right. */
+const inCell = (entry: LedgerEntry, cell: string): LedgerEntry =>
+  entry.cell === cell ? entry : { ...entry, cell }
 
 /** Between its creation and its marking a database has no marker; only a reservation explains that. */
 const mayBe = ({ marker }: ObservedDatabase, entry: LedgerEntry): boolean =>
@@ -132,12 +182,17 @@ const taken = (tenant: TenantId, name: string, secret: ObservedSecret): Stall =>
   message: `secret ${secret.name} is not this fleet's: remove it, or give the tenant another id`,
 })
 
-const ambiguous = (tenant: TenantId, name: string, databases: readonly ObservedDatabase[]): Stall => ({
+const ambiguous = (
+  tenant: TenantId,
+  name: string,
+  databases: readonly ObservedDatabase[],
+  cells: readonly string[],
+): Stall => ({
   tenant,
   name,
   reason: "MarkerAmbiguous",
   message: `more than one database carries this tenant's marker: ${databases
-    .map((database) => database.name)
+    .map(placeNamer(cells))
     .toSorted()
     .join(", ")}; remove the comment from those that are not the tenant's`,
 })
@@ -147,7 +202,17 @@ const renameOf = (change: Change) =>
   change.actions.find((action): action is Rename => action.kind === "rename")
 
 /** Where renames wait for each other in a circle, one of them steps aside to a name of its own first. */
-function breakCycles(changes: readonly Change[]): readonly Change[] {
+function withoutCycles(changes: readonly Change[]): readonly Change[] {
+  const aside = new Set(
+    Map.groupBy(changes, ({ cell }) => cell)
+      .values()
+      .flatMap(keysOfCycles),
+  )
+  return changes.map((change) => (aside.has(change) ? stepAside(change) : change))
+}
+
+/** Of each circle in one cell, the change whose stepping aside opens it. */
+function keysOfCycles(changes: readonly Change[]): Set<Change> {
   const byFrom = new Map(
     changes.flatMap((change) => {
       const rename = renameOf(change)
@@ -166,7 +231,7 @@ function breakCycles(changes: readonly Change[]): readonly Change[] {
     if (path.has(from)) aside.add(byFrom.get(from)!.change)
     for (const name of path) settled.add(name)
   }
-  return changes.map((change) => (aside.has(change) ? stepAside(change) : change))
+  return aside
 }
 
 function stepAside(change: Change): Change {

@@ -24,7 +24,7 @@ export type Circumstances = {
   databases: Observed["databases"]
 }
 
-export type Plan = Omit<Diff, "contests"> & { withheld: readonly Withheld[] }
+export type Plan = Omit<Diff, "contests" | "homes"> & { withheld: readonly Withheld[] }
 
 type Removal = Change & { kind: ApprovalVerb & ChangeKind }
 const isRemoval = (change: Change): change is Removal => change.kind === "retire" || change.kind === "purge"
@@ -41,7 +41,7 @@ export function restrain(diff: Diff, policy: Policy, circumstances: Circumstance
   const allowed = diff.changes.filter((change) => !objectionable.has(change))
   const instead = withheld.flatMap(({ change }) => change.otherwise ?? [])
   const { changes, stalls } = withFreeNames([...allowed, ...instead], circumstances.databases)
-  const { contests, ...rest } = diff
+  const { contests, homes: _, ...rest } = diff
   const hosts = settleContests(contests, changes)
   return {
     ...rest,
@@ -88,15 +88,28 @@ function objectionTo(
   return { reason: "TooManyRemovals", message, approve: kind }
 }
 
-/**
- * Leaves out the changes that want a name which a database has and which nothing in the plan sets free. Names of ours
- * that differ only by case are one name.
- */
+/** Leaves out the changes that want a name which a database of their cell has and which nothing in the plan sets free. */
 function withFreeNames(
   changes: readonly Change[],
   databases: Observed["databases"],
 ): Pick<Diff, "changes" | "stalls"> {
-  if (changes.length === 0) return { changes, stalls: [] }
+  const inCells = [...Map.groupBy(changes, ({ cell }) => cell)].map(([cell, those]) =>
+    withFreeNamesIn(
+      those,
+      databases.filter((database) => database.cell === cell),
+    ),
+  )
+  return {
+    changes: inCells.flatMap((part) => part.changes),
+    stalls: inCells.flatMap((part) => part.stalls),
+  }
+}
+
+/** The same in one cell. Names of ours that differ only by case are one name. */
+function withFreeNamesIn(
+  changes: readonly Change[],
+  databases: Observed["databases"],
+): Pick<Diff, "changes" | "stalls"> {
   const taken = new Map<string, string>()
   for (const { name, marker } of databases) {
     taken.set(name, name)

@@ -10,16 +10,16 @@
 import { apply, type Outcome, type Progress } from "./apply.ts"
 import { readTenants, type ReadTenants } from "./desired.ts"
 import { TerminalError, TransientError } from "./errors.ts"
-import { type Fleet, readFleet, rolloutPolicy, stepLimits } from "./fleet.ts"
-import { entriesOf, isRetired } from "./ledger.ts"
+import { type Fleet, readFleet, stepLimits } from "./fleet.ts"
+import { judge } from "./judge.ts"
 import { DAY } from "./lifecycle.ts"
 import { type Migrations, readMigrationsOrFault } from "./migrations.ts"
 import { observe, observeMarkers, proveAbsent } from "./observed.ts"
-import { type Desired, type Diff, diff, type Observed, unexplained } from "./plan.ts"
-import { type Plan, restrain } from "./policy.ts"
+import { cellsInQuestion, type Desired, diff, type Observed, unexplained } from "./plan.ts"
+import type { Plan } from "./policy.ts"
 import { acquireLease } from "./providers/lease.ts"
-import { remember, takeTurns, withoutMigrations } from "./rollout.ts"
-import { MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
+import { remember } from "./rollout.ts"
+import { existingIn, MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
 export type Sources = { tenantsDir: string; fleetFile: string; migrationsDir: string }
 
@@ -28,6 +28,8 @@ export type Review = {
   read: ReadTenants
   fleet: Fleet
   migrations: Migrations
+  /** The names of the configured cells. */
+  cells: readonly string[]
   observed: Observed
   plan: Plan
   /** When a tenant whose migration failed is to be tried again; milliseconds since 1970. */
@@ -54,44 +56,31 @@ async function look(sources: Sources, world: World, isThorough = false): Promise
     readTenants(sources.tenantsDir, new Set(migrations.seeds.keys()), world.files),
     observe(world),
   ])
+  const cells = world.cellNames
   const desired: Desired = {
     fleet: fleet.fleet,
-    cell: world.cell,
+    cells,
     tenants: read.tenants,
     held: read.held,
     version: migrations.version,
     gracePeriod: fleet.gracePeriodDays * DAY,
   }
-  const now = Date.now()
-  const entries = entriesOf(listed.secrets, fleet.fleet)
-  const { version, fault } = migrations
-  const inTurn = <D extends Pick<Diff, "changes">>(whole: D) =>
-    takeTurns(whole, { version, entries, failures: world.failures, now }, rolloutPolicy(fleet))
-  const unlessFaulty = <D extends Pick<Diff, "changes">>(whole: D) =>
-    fault ? withoutMigrations(whole, fault) : { diff: whole, waiting: [], retryAt: undefined }
-  const sketched = unlessFaulty(world.sketch(desired, listed, now))
-  const sketch = inTurn(sketched.diff).diff
-  // The lists say that all is well, or else the markers have the last word on whose database is whose.
-  const isQuiet =
-    !isThorough &&
-    sketch.changes.length === 0 &&
-    sketch.stalls.length === 0 &&
-    unexplained(sketch).every((name) => world.strangers.has(name))
-  const observed = isQuiet ? listed : await observeMarkers(world, listed, fleet.fleet)
-  const known = isQuiet ? sketched : unlessFaulty(diff(desired, observed, now))
-  if (!isQuiet) world.strangers = new Set(unexplained(known.diff))
-  const restrained = restrain(known.diff, fleet, {
-    unreadable: read.problems.length,
-    desired: read.tenants.length,
-    fleet: Math.max(entries.filter((entry) => !isRetired(entry)).length, read.tenants.length),
-    databases: observed.databases,
-  })
-  // Whoever may not be removed takes part in the rollout.
-  const possible = unlessFaulty(restrained)
-  const { diff: allowed, waiting, retryAt } = inTurn(possible.diff)
-  const withheld = [...restrained.withheld, ...known.waiting, ...possible.waiting, ...waiting]
-  const plan: Plan = { ...allowed, withheld }
-  return { read, fleet, migrations, observed, plan, retryAt }
+  const settings = { fleet, migrations, failures: world.failures, read, now: Date.now() }
+  let observed = listed
+  let judged = judge(world.sketch(desired, listed, settings.now), listed, settings)
+  // Where the lists leave a question open, the markers have the last word on whose database is whose.
+  const looked = new Set<string>()
+  for (;;) {
+    const sought = isThorough ? new Set(cells) : cellsInQuestion(judged.sketch, cells, world.strangers)
+    const unseen = sought.difference(looked)
+    if (unseen.size === 0) break
+    observed = await observeMarkers(world, observed, { fleet: fleet.fleet, cells: unseen })
+    for (const cell of unseen) looked.add(cell)
+    judged = judge(diff(desired, observed, settings.now), observed, settings)
+  }
+  if (looked.size > 0) world.strangers = new Set(unexplained(judged.sketch))
+  const { plan, retryAt } = judged
+  return { read, fleet, migrations, cells, observed, plan, retryAt }
 }
 
 /**
@@ -126,7 +115,7 @@ export async function reconcile(
       fleet: fleet.fleet,
       migrations,
       limits: stepLimits(fleet),
-      existing: observed.databases[0]?.name,
+      observed,
       signal,
       progress: hooks.progress,
     })
@@ -148,14 +137,18 @@ export async function withLease<T>(
   { fleet, observed }: Pick<Review, "fleet" | "observed">,
   task: (lost: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const existing = observed.databases[0]?.name
+  const { name: cell } = world.cells[0]!
+  const existing = existingIn(observed, cell)
   if (!existing) {
     throw new TransientError(
       "NoDatabase",
       "the Neon branch has no database at all, so there is nowhere to hold the lease: create one, such as neondb",
     )
   }
-  const lease = await acquireLease(await ownerUris(world).direct(existing, MAINTENANCE_DATABASE), fleet.fleet)
+  const lease = await acquireLease(
+    await ownerUris(world)(cell).direct(existing, MAINTENANCE_DATABASE),
+    fleet.fleet,
+  )
   if (!lease)
     throw new TransientError(
       "LeaseHeld",

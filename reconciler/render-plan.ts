@@ -1,6 +1,7 @@
 /** Plans and outcomes as lines for people. */
 import type { Change, ChangeKind } from "./action.ts"
 import type { Outcome } from "./apply.ts"
+import { placeNamer } from "./cells.ts"
 import type { Plan } from "./policy.ts"
 import type { Review } from "./reconcile.ts"
 import { type Colour, type Look, PLAIN, safe } from "./terminal.ts"
@@ -47,7 +48,7 @@ function strangers(what: string, names: readonly string[]): string[] {
   return [`unmanaged ${what}, never touched: ${names.slice(0, STRANGERS).map(safe).join(", ")}${more}`]
 }
 
-type Reviewed = Pick<Review, "read" | "migrations" | "plan">
+type Reviewed = Pick<Review, "read" | "migrations" | "cells" | "plan">
 
 /** What is wrong with files, one line each. */
 export const faultsOf = ({ read, migrations }: Pick<Review, "read" | "migrations">): string[] => [
@@ -71,12 +72,12 @@ export function countPlan(review: Reviewed): string {
 
 /** One line per change, removals first, then what waits for a person or for its turn and why, and a count. */
 export function renderPlan(review: Reviewed, look: Look = PLAIN, word: "plan" | "drift" = "plan"): string {
-  const { plan } = review
+  const { cells, plan } = review
   const { paint } = look
-  const describe = ({ kind, name, actions }: Change) =>
+  const describe = ({ kind, name, cell, actions }: Change) =>
     paint(
       COLOUR[SIGN[kind]],
-      `${SIGN[kind]} ${kind} ${safe(name)} (${actions.map((action) => action.kind).join(" > ")})`,
+      `${SIGN[kind]} ${kind} ${safe(name)}${cells.length > 1 ? ` in ${cell}` : ""} (${actions.map((action) => action.kind).join(" > ")})`,
     )
   const attention = (text: string) => paint("yellow", `! ${safe(text)}`)
   const turns = Map.groupBy(
@@ -97,7 +98,7 @@ export function renderPlan(review: Reviewed, look: Look = PLAIN, word: "plan" | 
       attention(`stalled: ${name}: ${reason}: ${message}${remedy(tenant, approve)}`),
     ),
     ...[...turns].map(([why, those]) => paint("dim", `… ${those.length} to follow: ${safe(why)}`)),
-    ...strangers("databases", plan.unmanaged.databases),
+    ...strangers("databases", plan.unmanaged.databases.map(placeNamer(cells))),
     ...strangers("secrets", plan.unmanaged.secrets),
     paint("bold", `${word}: ${countPlan(review)}`),
   ].join("\n")

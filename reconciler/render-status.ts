@@ -59,8 +59,9 @@ function renderSchema(schema: string | undefined, state: string, version: string
 
 type Column = { title: string; of: (tenant: TenantStatus) => string }
 
-const columns = (version: string | undefined, now: number): Column[] => [
+const columns = (version: string | undefined, now: number, hasCells: boolean): Column[] => [
   { title: "NAME", of: ({ name }) => safe(name) },
+  ...(hasCells ? [{ title: "CELL", of: ({ cell = "-" }: TenantStatus) => safe(cell) }] : []),
   { title: "CONDITION", of: ({ condition }) => condition },
   { title: "REASON", of: ({ reason }) => reason },
   { title: "STATE", of: ({ state }) => state },
@@ -68,7 +69,7 @@ const columns = (version: string | undefined, now: number): Column[] => [
   { title: "AGE", of: ({ since }) => renderAge(now - since) },
 ]
 /** What is left out where there is no room, in this order. */
-const EXPENDABLE = ["SCHEMA", "STATE", "REASON", "AGE"]
+const EXPENDABLE = ["CELL", "SCHEMA", "STATE", "REASON", "AGE"]
 const GAP = 2
 /** A name is cut down to this before a column is left out. */
 const SHORTEST_NAME = 20
@@ -82,13 +83,17 @@ export function renderStatus(status: FleetStatus, choice: Choice, now: number, l
     .filter(({ condition }) => condition !== "Ready")
     .map(({ id, name, message, approve }) => `${safe(name)}: ${safe(message)}${remedy(id, approve)}`)
   return [
-    ...renderTable(shown, columns(status.version, now), look),
+    ...renderTable(shown, columns(status.version, now, areSeveral(status.tenants)), look),
     ...troubles,
     ...status.problems.map((problem) => paint("red", safe(problem))),
     ...(status.lastError ? [paint("red", `last pass failed: ${safe(status.lastError)}`)] : []),
     renderCount(status.tenants, chosen, choice),
   ].join("\n")
 }
+
+/** Whether it tells tenants apart in which cell they are. */
+const areSeveral = (tenants: readonly TenantStatus[]): boolean =>
+  new Set(tenants.map(({ cell }) => cell).filter((cell) => cell !== undefined)).size > 1
 
 function renderTable(rows: readonly TenantStatus[], all: readonly Column[], look: Look): string[] {
   const { paint, width } = look

@@ -1,5 +1,6 @@
 /** A part of a plan, and what it may not exceed. PURE */
 import { type Change, claimedBy, vacatedBy } from "./action.ts"
+import { fullName } from "./cells.ts"
 import { TerminalError } from "./errors.ts"
 import type { Observed } from "./plan.ts"
 import type { Plan } from "./policy.ts"
@@ -15,13 +16,20 @@ export function selectChanges(
   isWanted: (change: Change) => boolean,
 ): Plan {
   const changes = plan.changes.filter(isWanted)
-  const taken = new Set(databases.map(({ name }) => name))
-  const vacated = new Set(changes.flatMap(({ actions }) => actions.map(vacatedBy)))
-  for (const { name, actions } of changes) {
-    const claimed = actions.map(claimedBy).find((each) => each && taken.has(each) && !vacated.has(each))
+  const taken = new Set(databases.map(fullName))
+  const vacated = new Set(
+    changes.flatMap(({ cell, actions }) =>
+      actions.map((action) => fullName({ cell, name: vacatedBy(action) ?? "" })),
+    ),
+  )
+  for (const { name, cell, actions } of changes) {
+    const claimed = actions.map(claimedBy).find((each) => {
+      const place = fullName({ cell, name: each ?? "" })
+      return taken.has(place) && !vacated.has(place)
+    })
     if (!claimed) continue
-    const holder = plan.changes.find((change) =>
-      change.actions.some((action) => vacatedBy(action) === claimed),
+    const holder = plan.changes.find(
+      (change) => change.cell === cell && change.actions.some((action) => vacatedBy(action) === claimed),
     )
     throw new TerminalError(
       "NameTaken",

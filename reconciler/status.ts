@@ -14,6 +14,8 @@ export type TenantStatus = {
   name: string
   /** What the ledger says: reserved, active, suspended, retired, purging; "absent" before there is an entry. */
   state: string
+  /** The Neon project that its database is in. */
+  cell?: string | undefined
   database: string | undefined
   schema: string | undefined
   condition: Condition
@@ -94,6 +96,7 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
         id,
         name: declared.get(id)?.name ?? entry?.name ?? stalls.get(id)?.name ?? id,
         state: entry?.state ?? "absent",
+        cell: entry?.cell,
         database: entry && expectedDatabase(entry),
         schema: entry?.schema,
         issuedAt: entry && entry.state !== "reserved" ? issued.get(id) : undefined,

@@ -35,6 +35,11 @@ export const TenantName = z
 
 export type TenantName = z.infer<typeof TenantName>
 
+/** A cell is called by the id of its Neon project. */
+export const CellName = z.string({ error: "must be the id of a Neon project" }).regex(/^[a-z0-9-]{1,60}$/, {
+  error: "must be the id of a Neon project: lower-case letters, digits, hyphens",
+})
+
 /** What a file in tenants/ declares. Unknown keys are errors: a misspelt key must not be silence. */
 export const Tenant = z.strictObject({
   id: TenantId,
@@ -50,6 +55,8 @@ export const Tenant = z.strictObject({
   protected: z.boolean({ error: "must be true or false" }).optional(),
   /** Names in DNS of its own, at which the API serves it. */
   hosts: Hosts.optional(),
+  /** The cell that a new tenant is made in; without it the one with the most room. Nobody is ever moved to another. */
+  cell: CellName.optional(),
 })
 export type Tenant = z.infer<typeof Tenant>
 

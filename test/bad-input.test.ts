@@ -7,7 +7,7 @@ import { folderOf } from "./reconciler/folder.ts"
 
 const ID = "id: 78b0c444-49aa-4308-b35f-9ff530b31920\n"
 const FLEET = "fleet: sample\ndeletion: retire\ngracePeriodDays: 30\nmaxRemovals: 5\nmaxRemovalShare: 0.5\n"
-const KEYS = "the keys are id, name, seed, suspended, protected, hosts"
+const KEYS = "the keys are id, name, seed, suspended, protected, hosts, cell"
 const NAME = 'must be letters and digits, with "-" or "_" inside, such as "Shopify" or "north-wind"'
 const ALONE = "must be the host's name alone, without scheme, port or path, such as shop.brand.example"
 const LABELS =

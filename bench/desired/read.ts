@@ -16,7 +16,7 @@ const folder = process.argv[2]!
 const tenantsDir = path.join(folder, "tenants")
 const listed = JSON.parse(readFileSync(path.join(folder, "listed.json"), "utf8")) as Listed
 const observed = {
-  databases: listed.map(({ database: name }) => ({ name, marker: undefined })),
+  databases: listed.map(({ database: name, tags }) => ({ cell: tags["cell"]!, name, marker: undefined })),
   secrets: listed.map(({ secret: name, tags }) => ({
     name,
     enabled: true,
@@ -25,13 +25,14 @@ const observed = {
     changedAt: 0,
   })),
 }
-const { fleet, cell, schema: version } = observed.secrets[0]!.entry!
+const { fleet, schema: version } = observed.secrets[0]!.entry!
+const cells = [...new Set(observed.databases.map(({ cell }) => cell))]
 const memory = createFileMemory()
 
 async function compare(changes: number): Promise<Record<string, number>> {
   const [begun, spent] = [performance.now(), process.cpuUsage()]
   const { tenants, held, problems } = await readTenants(tenantsDir, new Set(), memory)
-  const found = diff({ fleet, cell, version, tenants, held, gracePeriod: 0 }, observed, Date.now())
+  const found = diff({ fleet, cells, version, tenants, held, gracePeriod: 0 }, observed, Date.now())
   const ms = performance.now() - begun
   const { user, system } = process.cpuUsage(spent)
   if (tenants.length !== listed.length || problems.length > 0 || found.changes.length !== changes)

@@ -9,7 +9,14 @@ import { MIGRATIONS } from "../sql.ts"
 
 const PER_FOLDER = 100
 const FLEET = "bench"
-export const PROJECT = "bench-project"
+/** What Neon takes in one branch. */
+const PER_CELL = 500
+
+/** The projects that so many tenants need. */
+export const projectsOf = (count: number): string[] =>
+  Array.from({ length: Math.ceil(count / PER_CELL) }, (_, index) => `bench-${index + 1}`)
+/** Of a project, its branch. */
+export const branchOf = (project: string): string => `br-${project}`
 
 const nameOf = (index: number) => `tenant-${String(index).padStart(5, "0")}`
 
@@ -23,13 +30,14 @@ export async function writeFleet(folder: string, count: number): Promise<void> {
     for (let index = start; index < Math.min(start + PER_FOLDER, count); index++)
       await writeFile(path.join(directory, `${index}.yaml`), `id: ${ids[index]!}\nname: ${nameOf(index)}\n`)
   }
+  const projects = projectsOf(count)
   const listed = ids.map((id, index) => {
     const [name, database] = [nameOf(index), databaseName(nameOf(index))]
     const entry = {
       id,
       fleet: FLEET,
       name,
-      cell: PROJECT,
+      cell: projects[Math.floor(index / PER_CELL)]!,
       database,
       state: "active",
       schema: version,

@@ -1,5 +1,5 @@
 /**
- * Servers that do nothing but list, as fast as Node can: Neon's databases of one branch in one answer, and the vault's
+ * Servers that do nothing but list, as fast as Node can: Neon's databases of a branch in one answer, and the vault's
  * secrets in pages of 25. A process of its own: node listing.ts <tenants file> <folder>; it prints the environment
  * that leads to it, as JSON.
  */
@@ -8,6 +8,7 @@ import { createServer, type RequestListener, type Server } from "node:http"
 import { createServer as createSecureServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { openCertificate } from "../../local/vault/certificate.ts"
+import { branchOf } from "./fleet.ts"
 
 const PAGE = 25
 const [tenantsFile, folder] = process.argv.slice(2) as [string, string]
@@ -33,15 +34,21 @@ const answer =
   }
 
 const at = "2026-01-01T00:00:00Z"
-const databases = listed.map(({ database: name }, index) => ({
-  id: index + 1,
-  branch_id: "br-bench",
-  name,
-  owner_name: "owner",
-  created_at: at,
-  updated_at: at,
-}))
-const neon = Buffer.from(JSON.stringify({ databases }))
+const answers = new Map(
+  [...Map.groupBy(listed, ({ tags }) => tags["cell"]!)].map(([project, those]) => {
+    const branch_id = branchOf(project)
+    const dates = { created_at: at, updated_at: at }
+    const databases = those.map(({ database: name }, index) => ({
+      id: index + 1,
+      branch_id,
+      name,
+      owner_name: "owner",
+      ...dates,
+    }))
+    const path = `/api/v2/projects/${project}/branches/${branch_id}/databases`
+    return [path, Buffer.from(JSON.stringify({ databases }))]
+  }),
+)
 const token = JSON.stringify({
   access_token: "bench",
   expires_on: String(Math.floor(Date.now() / 1000) + 86_400),
@@ -49,7 +56,7 @@ const token = JSON.stringify({
   resource: "https://vault.azure.net",
 })
 
-const neonPort = await started(createServer(answer(() => neon)))
+const neonPort = await started(createServer(answer((url) => answers.get(url)!)))
 const tokenPort = await started(createServer(answer(() => token)))
 const { cert, key, caFile } = await openCertificate(folder, Date.now())
 let pages: Buffer[] = []

@@ -21,7 +21,7 @@ async function pass(): Promise<Record<string, number>> {
     progress: () => {},
   })
   const ms = performance.now() - started
-  const { read, fleet, migrations, observed, plan } = reviews[0]!
+  const { read, fleet, migrations, cells, observed, plan } = reviews[0]!
   const size = observed.databases.length
   if (outcomes.length + plan.stalls.length + plan.withheld.length > 0 || read.tenants.length !== size)
     throw new Error(
@@ -29,7 +29,7 @@ async function pass(): Promise<Record<string, number>> {
     )
   const desired = {
     fleet: fleet.fleet,
-    cell: world.cell,
+    cells,
     tenants: read.tenants,
     held: read.held,
     version: migrations.version,
@@ -42,14 +42,17 @@ async function pass(): Promise<Record<string, number>> {
 
 /** The same clients and the same calls side by side; nothing is made of the answers. */
 async function lists(): Promise<Record<string, number>> {
-  const { apiUrl, apiKey, projectId, branchId } = config.neon
-  neon ??= createApiClient({ baseURL: apiUrl, apiKey })
+  const { apiUrl, apiKey, cells } = config.neon
+  const client = (neon ??= createApiClient({ baseURL: apiUrl, apiKey }))
   vault ??= createVaultClient(config.vaultUrl)
   const started = performance.now()
   const secrets = async () => {
     for await (const _ of vault!.listPropertiesOfSecrets().byPage({ maxPageSize: 25 })) void _
   }
-  await Promise.all([neon.listProjectBranchDatabases(projectId, branchId), secrets()])
+  const databases = cells.map(({ projectId, branchId }) =>
+    client.listProjectBranchDatabases(projectId, branchId),
+  )
+  await Promise.all([...databases, secrets()])
   return { ms: performance.now() - started, "MB resident": process.memoryUsage.rss() / 1e6 }
 }
 let neon: ReturnType<typeof createApiClient> | undefined

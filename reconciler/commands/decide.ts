@@ -97,16 +97,17 @@ export function registerDecide(program: Command): void {
     .argument("<database>")
     .requiredOption("--id <uuid>", "the tenant's id, for ever")
     .requiredOption("--name <name>", "the tenant's name")
+    .option("--cell <cell>", "the database's, where more than one cell has such a database")
     .option("--yes", "do it", false)
     .addHelpText("after", examples("import legacy --id 0d3a4c1e-5f7b-4a89-b6c2-9e8d7f6a5b41 --name Legacy"))
-    .action(async (database: string, options: { id: string; name: string; yes: boolean }) => {
+    .action(async (database: string, options: { id: string; name: string; cell?: string; yes: boolean }) => {
       const id = parseArgument(TenantId, options.id, "tenant's id")
       const tenant = { id, name: parseArgument(TenantName, options.name, "tenant's name") }
+      const what = { database, cell: options.cell, tenant }
       const { sources, world } = openSystem()
       const file = tenantFile(sources.tenantsDir, tenant.name)
-      for (const line of explainImport(await review(sources, world), database, tenant, file))
-        print(`- ${line}`)
-      if (options.yes) await patiently(() => importDatabase(sources, world, database, tenant), { say: tell })
+      for (const line of explainImport(await review(sources, world), what, file)) print(`- ${line}`)
+      if (options.yes) await patiently(() => importDatabase(sources, world, what), { say: tell })
       print(
         options.yes ? `${database} is imported; commit ${file}` : "nothing was changed; add --yes to do it",
       )

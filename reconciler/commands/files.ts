@@ -4,7 +4,7 @@ import type { Command } from "commander"
 import { readTenants } from "../desired.ts"
 import { TerminalError } from "../errors.ts"
 import { Hosts } from "../host-name.ts"
-import { isSameName, Tenant, TenantId, TenantName } from "../tenant.ts"
+import { CellName, isSameName, Tenant, TenantId, TenantName } from "../tenant.ts"
 import { renameInFile, writeTenantFile } from "../tenant-file.ts"
 import { examples, parseArgument, print } from "./shared.ts"
 
@@ -17,10 +17,23 @@ export function registerFiles(program: Command): void {
     .argument("<name>")
     .option("--seed <seed>", "a file in migrations/seeds, without .sql")
     .option("--host <host>", "a host of its own; once for each", collect, [])
-    .addHelpText("after", examples("new Acme", "new Acme --seed demo", "new Acme --host shop.acme.example"))
-    .action(async (text: string, options: { seed?: string; host: string[] }) => {
+    .option(
+      "--cell <cell>",
+      "the Neon project that it is made in; the one with the most room where none is said",
+    )
+    .addHelpText(
+      "after",
+      examples(
+        "new Acme",
+        "new Acme --seed demo",
+        "new Acme --host shop.acme.example",
+        "new Acme --cell quiet-sea-2",
+      ),
+    )
+    .action(async (text: string, options: { seed?: string; host: string[]; cell?: string }) => {
       const seed =
         options.seed === undefined ? undefined : parseArgument(Tenant.shape.seed, options.seed, "seed")
+      const cell = options.cell === undefined ? undefined : parseArgument(CellName, options.cell, "cell")
       const name = parseArgument(TenantName, text, "tenant's name")
       const hosts = parseHosts(options.host)
       await assertFree(name, hosts)
@@ -29,6 +42,7 @@ export function registerFiles(program: Command): void {
         name,
         ...(seed ? { seed } : {}),
         ...(hosts.length > 0 ? { hosts } : {}),
+        ...(cell ? { cell } : {}),
       }
       print(`${await writeTenantFile(folder(), tenant)} is written: commit it`)
     })

@@ -1,4 +1,4 @@
-/** One cell: the databases of one branch of one Neon project. */
+/** The cells: each is the databases of one branch of one Neon project. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { createApiClient } from "@neondatabase/api-client"
 import { z } from "zod"
@@ -12,11 +12,13 @@ import { createSemaphore, createTokenBucket, type Permit } from "./pacing.ts"
 import { sameList } from "../same.ts"
 import { isOurName } from "../tenant.ts"
 
+export type CellConfig = { projectId: string; branchId: string }
+
 export type NeonConfig = {
   apiUrl: string
   apiKey: string
-  projectId: string
-  branchId: string
+  /** Each of a project of its own; the lease is in the first. */
+  cells: readonly CellConfig[]
   /** The role that owns every tenant's database and runs the migrations. */
   owner: string
   /** Milliseconds between two looks at an operation. */
@@ -58,15 +60,10 @@ const READING = {
 
 const TIMEOUTS = { request: 30_000, mutation: 180_000 }
 
-export type Neon = ReturnType<typeof openNeon>
-
-/**
- * Reads and changes the databases of the configured branch. Mutations go one at a time, as Neon demands, and end
- * when Neon's operations have ended. Every function throws TransientError or TerminalError, without the key.
- */
-export function openNeon(config: NeonConfig, permit: Permit) {
+/** The configured cells, in their order. Neon limits what an account asks, so their requests share one rate. */
+export function openCells(config: NeonConfig, permit: Permit): Cell[] {
   keepSecret(config.apiKey)
-  const { projectId, branchId, timeouts = TIMEOUTS } = config
+  const { timeouts = TIMEOUTS } = config
   const client = createApiClient({
     apiKey: config.apiKey,
     baseURL: config.apiUrl,
@@ -78,6 +75,22 @@ export function openNeon(config: NeonConfig, permit: Permit) {
     return request
   })
   const take = createTokenBucket(config.requestsPerSecond, "neon requests")
+  return config.cells.map((cell) => openCell(cell, { ...config, timeouts, client, take, permit }))
+}
+
+type Shared = Omit<Required<NeonConfig>, "cells"> & {
+  client: ReturnType<typeof createApiClient>
+  take: () => Promise<void>
+  permit: Permit
+}
+
+export type Cell = ReturnType<typeof openCell>
+
+/**
+ * Reads and changes the databases of one branch. Mutations go one at a time, as Neon demands of a project, and end
+ * when Neon's operations have ended. Every function throws TransientError or TerminalError, without the key.
+ */
+function openCell({ projectId, branchId }: CellConfig, { client, take, permit, ...config }: Shared) {
   const oneAtATime = createSemaphore(1, "neon changes")
   let last: readonly string[] = []
 
@@ -107,7 +120,7 @@ export function openNeon(config: NeonConfig, permit: Permit) {
       call("listOperations", Operations, () => client.listProjectOperations({ projectId, limit: 20 })),
     names,
     pollInterval: config.pollInterval,
-    timeout: timeouts.mutation,
+    timeout: config.timeouts.mutation,
     permit,
   })
   const send = (operation: string, request: () => Promise<Answer>) => () =>
@@ -117,6 +130,9 @@ export function openNeon(config: NeonConfig, permit: Permit) {
     })
 
   return {
+    /** How the ledger and the files call it. */
+    name: projectId,
+
     /** The names of all databases of the branch; complete, or it throws. One call. The last value where they are the same. */
     list: async (): Promise<readonly string[]> =>
       (last = sameList(last, await surely(`list the databases of branch ${branchId}`, names))),

@@ -301,7 +301,7 @@ describe("hosts", () => {
 })
 
 test("a command that has to write waits while another reconciler applies, or until Ctrl-C", async () => {
-  const uris = ownerUris(openWorld(readConfig(world.environment())))
+  const uris = ownerUris(openWorld(readConfig(world.environment())))(world.neon.projectId)
   const lease = await acquireLease(await uris.direct("neondb", "postgres"), world.fleet)
   await world.declare({ id: BOB, name: "Bob" })
   const waits = "another reconciler of this fleet is applying; waiting for it\n"

@@ -43,7 +43,8 @@ describe("proof", () => {
 
     const marker = { fleet: guarded.world.fleet, tenant: TenantId.parse(carol.id) }
     const { reviewed, changes } = await planUnguarded(guarded.passes, ({ databases, secrets }) => ({
-      databases: databases.map(({ name }) => ({
+      databases: databases.map(({ cell, name }) => ({
+        cell,
         name,
         marker: name === "products-Carol" ? marker : undefined,
       })),
@@ -69,9 +70,9 @@ describe("proof", () => {
     const name = "products-Sent"
     guarded.world.neon.resetCalls()
     guarded.world.neon.faults.add({ kind: "drop-after", route: "createProjectBranchDatabase" })
-    await guarded.passes.systems.neon.create(name)
+    await guarded.passes.systems.cells[0]!.create(name)
     expect(sends(), "with the guard").toBe(1)
-    await guarded.passes.systems.neon.drop(name)
+    await guarded.passes.systems.cells[0]!.drop(name)
 
     guarded.world.neon.resetCalls()
     guarded.world.neon.faults.add({ kind: "drop-after", route: "createProjectBranchDatabase" })
@@ -87,7 +88,7 @@ describe("proof", () => {
     })
     expect(answers, "without the guard").toBe(409)
     expect(sends()).toBeGreaterThan(1)
-    await eventually("Neon is free again", () => guarded.passes.systems.neon.drop(name))
+    await eventually("Neon is free again", () => guarded.passes.systems.cells[0]!.drop(name))
   })
 })
 
@@ -148,7 +149,7 @@ describe("silence", () => {
       .listProjectBranchDatabases(guarded.world.neon.projectId, guarded.world.neon.branchId)
       .catch((error: unknown) => error)
     expect(inspect(theirs, { depth: 12 }), "without the guard").toContain(key)
-    const ours: unknown = await guarded.passes.systems.neon.list().catch((error: unknown) => error)
+    const ours: unknown = await guarded.passes.systems.cells[0]!.list().catch((error: unknown) => error)
     expect(inspect(ours, { depth: 12 }), "with the guard").not.toContain(key)
     expect(String(ours)).toContain("401")
   })

@@ -82,7 +82,7 @@ describe("ownership", () => {
 
   test("a name that somebody else's database has is not made free", async () => {
     const kept = await occupy("products-Taken")
-    await expect(guarded.passes.systems.neon.create("products-Taken")).rejects.toThrow(/and not by us/)
+    await expect(guarded.passes.systems.cells[0]!.create("products-Taken")).rejects.toThrow(/and not by us/)
     expect(await kept(), "with the guard").toEqual(["theirs"])
 
     const { projectId, branchId, owner } = guarded.world.neon
@@ -98,7 +98,7 @@ describe("ownership", () => {
       expect(status).toBe(201)
     })
     expect(await kept(), "without the guard").toEqual([])
-    await guarded.passes.systems.neon.drop("products-Taken")
+    await guarded.passes.systems.cells[0]!.drop("products-Taken")
   })
 
   test("what somebody else has filled is not made a tenant's", async () => {
@@ -125,7 +125,7 @@ describe("ownership", () => {
     const [group, login] = [`"tenant_${id}"`, `"tenant_${id}_a"`]
     const theirs = formatMarker({ fleet: "other", tenant: id })
     // The same owner works for both fleets.
-    const owner = await guarded.passes.systems.neon.ownerUri("products-Ada", false)
+    const owner = await guarded.passes.systems.cells[0]!.ownerUri("products-Ada", false)
     await query(
       owner,
       `create role ${group} nologin; create role ${login} login password 'theirs' in role ${group};
@@ -178,13 +178,14 @@ describe("ownership", () => {
       kind: "purge",
       tenant,
       name: "Bob",
+      cell: guarded.world.neon.projectId,
       actions: [{ kind: "drop", database: shelf }],
     } as const
     const [outcome] = await applyUnguarded(reviewed, guarded.passes.systems, [purge])
     expect(outcome!.error).toMatchObject({ reason: "MarkerMissing" })
     expect(await kept(), "with the guard").toEqual(["theirs"])
 
-    await guarded.passes.systems.neon.drop(shelf)
+    await guarded.passes.systems.cells[0]!.drop(shelf)
     expect(await kept(), "without the guard").toEqual([])
   })
 })

@@ -8,17 +8,17 @@ import type { Passes } from "./passes.ts"
 
 /** Carries changes out as they are: without a policy and without a lease. */
 export async function applyUnguarded(
-  { fleet, migrations, observed, plan }: Review,
+  { fleet, migrations, observed }: Review,
   systems: World,
   changes: readonly Change[],
 ): Promise<Outcome[]> {
   return apply(
-    { ...plan, changes, withheld: [], stalls: [] },
+    { changes },
     {
       world: systems,
       fleet: fleet.fleet,
       migrations,
-      existing: observed.databases[0]!.name,
+      observed,
       signal: new AbortController().signal,
       progress: () => {},
     },
@@ -37,10 +37,10 @@ export async function planUnguarded(
   see: (observed: Observed) => Observed,
 ): Promise<{ reviewed: Review; changes: readonly Change[] }> {
   const reviewed = await review(config.sources, systems)
-  const { fleet, read, migrations, observed } = reviewed
+  const { fleet, read, migrations, cells, observed } = reviewed
   const desired: Desired = {
     fleet: fleet.fleet,
-    cell: systems.cell,
+    cells,
     tenants: read.tenants,
     held: read.held,
     version: migrations.version,
@@ -52,5 +52,5 @@ export async function planUnguarded(
 /** The observed world, with no marker read. */
 export const withoutMarkers = (observed: Observed): Observed => ({
   ...observed,
-  databases: observed.databases.map(({ name }) => ({ name, marker: undefined })),
+  databases: observed.databases.map((place) => ({ ...place, marker: undefined })),
 })

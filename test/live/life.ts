@@ -79,7 +79,7 @@ export async function liveALife(
       await declare(first, name)
       await declare(second, `Live-other-${mark}`)
       await settle()
-      assert.ok((await world.neon.list()).includes(`products-${name}`))
+      assert.ok((await world.cells[0]!.list()).includes(`products-${name}`))
       assert.equal(await ask("INSERT INTO products (name, price) VALUES ('kept', 1) RETURNING name"), "kept")
     })
     await attempt("a pass in which nothing changed does nothing", async () => {
@@ -97,14 +97,14 @@ export async function liveALife(
     await attempt("a renamed tenant keeps its rows", async () => {
       await declare(first, renamed)
       await settle()
-      assert.ok((await world.neon.list()).includes(`products-${renamed}`))
+      assert.ok((await world.cells[0]!.list()).includes(`products-${renamed}`))
       assert.equal(await ask("SELECT count(*)::int FROM products WHERE name = 'kept'"), 1)
     })
     await attempt("a removed file closes the tenant, and keeps its database", async () => {
       await rm(path.join(sources.tenantsDir, `${first}.yaml`))
       await settle()
       assert.equal((await readCredential(first))?.state, "retired")
-      assert.ok((await world.neon.list()).includes(`retired-${first}`))
+      assert.ok((await world.cells[0]!.list()).includes(`retired-${first}`))
     })
     await attempt("a file that is back brings the rows back", async () => {
       await declare(first, renamed)

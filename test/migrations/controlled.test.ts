@@ -171,7 +171,7 @@ test("the metrics tell of the passes, of every call, of the tenants and of the s
 const shown = async () => parseSeries((await renderMetrics()).text).get("tenantry_lease_held")
 
 test("the lease is shown while it is held", async () => {
-  const uri = await world.neon.ownerUri("neondb", false)
+  const uri = await world.cells[0]!.ownerUri("neondb", false)
   const lease = await acquireLease(uri, "another-fleet")
   expect(await shown()).toBe(1)
   await lease!.release()

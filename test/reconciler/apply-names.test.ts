@@ -15,7 +15,8 @@ const pause = () => turns(3)
 
 /** A world of names only: what Neon would do with renames, at a pace that the event loop sets. */
 function worldOf(names: Set<string>): World {
-  const neon = {
+  const cell = {
+    name: "cell-1",
     rename: async (from: string, to: string) => {
       await pause()
       if (!names.has(from) || names.has(to)) throw new TerminalError("NameTaken", `${from} to ${to}`)
@@ -28,7 +29,7 @@ function worldOf(names: Set<string>): World {
     publish: pause,
     readValue: async () => "postgres://a:b@localhost/db",
   }
-  return { neon, vault, sql: pause, drain: 0, cell: "cell-1", permit: {} } as unknown as World
+  return { cells: [cell], vault, sql: pause, drain: 0, permit: {} } as unknown as World
 }
 
 const migrations = { steps: [], version: "0001:aa", seeds: new Map() }
@@ -40,14 +41,11 @@ async function outcomesOf(changes: readonly Change[], names: Set<string>) {
     world: worldOf(names),
     fleet: FLEET,
     migrations,
-    existing: "x",
+    observed: { databases: [], secrets: [] },
     signal,
     progress: () => {},
   }
-  const outcomes = await Promise.race([
-    apply({ changes, withheld: [], stalls: [], unmanaged: { databases: [], secrets: [] } }, options),
-    turns(500),
-  ])
+  const outcomes = await Promise.race([apply({ changes }, options), turns(500)])
   return outcomes?.map(({ error }) => error?.reason ?? "done")
 }
 

@@ -3,8 +3,8 @@ import { setImmediate as turn } from "node:timers/promises"
 import { expect, test, vi } from "vitest"
 import { apply } from "../../reconciler/apply.ts"
 import type { Plan } from "../../reconciler/policy.ts"
-import { befall, begin, edit, history, type Episode, loss, tampering } from "./histories.ts"
-import { type Course, planPass, UNDISTURBED } from "./passes.ts"
+import { befall, beginning, edit, history, type Episode, loss, tampering } from "./histories.ts"
+import { type Course, observeLists, planPass, UNDISTURBED } from "./passes.ts"
 import { FLEET, type SimulatedWorld } from "./simulation.ts"
 import { beginPass, worldFor } from "./systems.ts"
 import { faultsOf } from "./verdict.ts"
@@ -22,10 +22,10 @@ vi.mock("../../reconciler/providers/migrator.ts", async () => (await import("./s
 async function applyPlan(world: SimulatedWorld, plan: Plan, course: Course): Promise<void> {
   const pass = beginPass(world, course)
   const options = {
-    world: worldFor(plan.changes),
+    world: worldFor(plan.changes, world.cells),
     fleet: FLEET,
     migrations: { steps: [], version: world.version, seeds: new Map([["demo", ""]]) },
-    existing: world.databases.keys().next().value,
+    observed: observeLists(world),
     signal: new AbortController().signal,
     progress: () => {},
   }
@@ -40,7 +40,7 @@ async function applyPlan(world: SimulatedWorld, plan: Plan, course: Course): Pro
 }
 
 async function expectApplied(episodes: readonly Episode[]) {
-  const life = begin()
+  const life = beginning(episodes)
   const { world } = life
   for (const episode of episodes) {
     for (const event of episode.events) befall(life, event)

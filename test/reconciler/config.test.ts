@@ -25,8 +25,7 @@ test("the six variables that say where the world is are enough", () => {
     neon: {
       apiUrl: "https://console.neon.tech/api/v2",
       apiKey: "napi_0123456789",
-      projectId: "quiet-sun-123",
-      branchId: "br-main-1",
+      cells: [{ projectId: "quiet-sun-123", branchId: "br-main-1" }],
       owner: "owner_1",
       pollInterval: 1000,
       requestsPerSecond: 8,

@@ -3,7 +3,7 @@ import { expect, test } from "vitest"
 import { rememberDiff } from "../../reconciler/diff-memory.ts"
 import { DAY } from "../../reconciler/lifecycle.ts"
 import { diff } from "../../reconciler/plan.ts"
-import { begin, decision, edit, history, live, loss, tampering } from "./histories.ts"
+import { beginning, decision, edit, history, live, loss, tampering } from "./histories.ts"
 import { converge, desiredOf, observeLists, observeMarkers } from "./passes.ts"
 
 const lives = history(edit, edit, decision, loss, tampering)
@@ -13,7 +13,7 @@ const looks = fc.array(fc.integer({ min: 0, max: 60 * DAY }), { minLength: 1, ma
 test("what a diff said before is said again for as long as it is true, whatever happens and however late it is", () => {
   let dueByTime = 0
   const later = fc.property(lives, looks, fc.boolean(), (episodes, offsets, isMarked) => {
-    const { world, files } = live(begin(), episodes)
+    const { world, files } = live(beginning(episodes), episodes)
     converge(world, files)
     const desired = desiredOf(world, files)
     const observed = isMarked ? observeMarkers(world) : observeLists(world)
@@ -32,7 +32,7 @@ test("what a diff said before is said again for as long as it is true, whatever 
 })
 
 test("what was quiet is computed once, and anew as soon as a list, the files or a setting are others", () => {
-  const { world, files } = live(begin(), [])
+  const { world, files } = live(beginning([]), [])
   converge(world, files)
   const [desired, observed] = [desiredOf(world, files), observeLists(world)]
   const quiet = diff(desired, observed, world.now)

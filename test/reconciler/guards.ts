@@ -1,5 +1,6 @@
 /** What no plan may hold, whatever the world looks like: one line for each offence. */
 import type { Change } from "../../reconciler/action.ts"
+import { fullName } from "../../reconciler/cells.ts"
 import type { Desired, Observed } from "../../reconciler/plan.ts"
 import type { Plan } from "../../reconciler/policy.ts"
 import { secretName } from "../../reconciler/tenant.ts"
@@ -7,10 +8,10 @@ import { secretName } from "../../reconciler/tenant.ts"
 export function forbiddenIn(plan: Plan, desired: Desired, observed: Observed, now: number): string[] {
   const tenants = plan.changes.map(({ tenant }) => tenant)
   const vacated = new Set(
-    plan.changes.flatMap(({ actions }) =>
+    plan.changes.flatMap(({ cell, actions }) =>
       actions.flatMap((action) => {
-        if (action.kind === "drop") return [action.database]
-        return action.kind === "rename" ? [action.from] : []
+        if (action.kind === "drop") return [fullName({ cell, name: action.database })]
+        return action.kind === "rename" ? [fullName({ cell, name: action.from })] : []
       }),
     ),
   )
@@ -28,16 +29,16 @@ function offences(
   now: number,
   vacated: ReadonlySet<string>,
 ): string[] {
-  const { tenant } = change
+  const { tenant, cell } = change
   const secret = secrets.find(({ name }) => name === secretName(tenant))
   const entry = secret?.entry
-  const listed = new Map(databases.map((database) => [database.name, database.marker]))
-  const isMarked = (name: string) => {
-    const marker = listed.get(name)
-    return marker?.fleet === desired.fleet && marker.tenant === tenant
-  }
-  const mine = new Set(databases.map(({ name }) => name).filter(isMarked))
-  const isDesired = desired.tenants.some(({ id }) => id === tenant)
+  const there = databases.filter((database) => database.cell === cell)
+  const listed = new Map(there.map((database) => [database.name, database.marker]))
+  const isVacated = (name: string) => vacated.has(fullName({ cell, name }))
+  const own = databases.filter(({ marker }) => marker?.fleet === desired.fleet && marker.tenant === tenant)
+  const mine = new Set(own.filter((database) => database.cell === cell).map(({ name }) => name))
+  const declared = desired.tenants.find(({ id }) => id === tenant)
+  const isDesired = declared !== undefined
   const isKept =
     entry?.state === "active" || (entry?.state === "purging" && secret?.enabled && !entry.retiredAt)
   const isExpired = entry?.retiredAt && now - Date.parse(entry.retiredAt) >= desired.gracePeriod
@@ -45,6 +46,12 @@ function offences(
   const found: string[] = []
   const must = (isSo: unknown, offence: string) => isSo || found.push(said(offence))
 
+  must(desired.cells.includes(cell), "is in a cell that is not configured")
+  must(declared?.cell === undefined || declared.cell === cell, "is not in the cell that its file wants")
+  must(own.length === mine.size, "leaves its database in another cell alone")
+  must(own.length > 0 || !entry || entry.cell === cell, "is not where the ledger has it")
+  for (const action of change.actions)
+    if ("entry" in action) must(action.entry.cell === cell, "is entered in another cell")
   if (secret) must(entry?.fleet === desired.fleet, "its secret is not ours")
   for (const action of change.actions) {
     switch (action.kind) {
@@ -54,7 +61,7 @@ function offences(
           "creates though the ledger knows a database",
         )
         must(mine.size === 0, "creates a second database")
-        must(!listed.has(action.database) || vacated.has(action.database), "creates where one is")
+        must(!listed.has(action.database) || isVacated(action.database), "creates where one is")
         mine.add(action.database)
         break
       case "secure":
@@ -74,7 +81,7 @@ function offences(
         break
       case "rename":
         must(mine.delete(action.from), `renames ${action.from}, which is not its own`)
-        must(!listed.has(action.to) || vacated.has(action.to), `renames to ${action.to}, which is taken`)
+        must(!listed.has(action.to) || isVacated(action.to), `renames to ${action.to}, which is taken`)
         mine.add(action.to)
         break
       case "publish":

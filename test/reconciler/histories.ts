@@ -6,6 +6,8 @@ import { type Course, type Files, planPass, readable, runPass, type Rules, RULES
 import {
   addForeignDatabase,
   allow,
+  cellOf,
+  CELLS,
   emptyWorld,
   sharedHosts,
   tagSecret,
@@ -33,7 +35,7 @@ export type Event =
   | { kind: "vault lost"; soft: boolean }
   | { kind: "tags edited"; id: TenantId; tags: Record<string, string | undefined> }
   | { kind: "secret disabled"; id: TenantId }
-  | { kind: "foreign database"; name: string; fleet: string | undefined }
+  | { kind: "foreign database"; place: string; fleet: string | undefined }
   | { kind: "hosts"; id: TenantId; hosts: readonly string[] }
   | { kind: "suspended"; id: TenantId; is: boolean }
   | { kind: "protected"; id: TenantId; is: boolean }
@@ -90,7 +92,7 @@ export const tampering: fc.Arbitrary<Event> = fc.oneof(
     id,
     tags: fc.oneof(
       fc.record({ tenant: name }),
-      fc.record({ cell: fc.constant("another") }),
+      fc.record({ cell: fc.constantFrom("another", ...CELLS) }),
       fc.record({ database: name.map((text) => `products-${text}`) }),
       fc.constant({ schema: "none" }),
       fc.constant({ state: "reserved" }),
@@ -128,7 +130,7 @@ export const databaseLost: fc.Arbitrary<Event> = fc.record({ kind: fc.constant("
 
 export const foreign: fc.Arbitrary<Event> = fc.record({
   kind: fc.constant("foreign database"),
-  name: name.map((text) => `products-${text}`),
+  place: fc.tuple(fc.constantFrom(...CELLS), name).map(([cell, text]) => `${cell}/products-${text}`),
   fleet: fc.constantFrom(undefined, "another-fleet"),
 })
 
@@ -147,8 +149,14 @@ const START: readonly Tenant[] = IDS.slice(0, 4).map((each, n) => ({
   ...seedOf(each),
 }))
 
-/** A fleet of four whose files are written and for which nothing is done yet. */
-export const begin = (): Life => ({ world: emptyWorld(), files: readable(START) })
+/**
+ * A fleet of four whose files are written and for which nothing is done yet. Every second length of a history is lived in
+ * two cells; in a single one names meet more often.
+ */
+export const beginning = ({ length }: readonly Episode[]): Life => ({
+  world: emptyWorld(CELLS.slice(0, 1 + (length % 2))),
+  files: readable(START),
+})
 
 /** Lives through the episodes, pass by pass. */
 export function live(life: Life, episodes: readonly Episode[], rules: Rules = RULES): Life {
@@ -164,8 +172,10 @@ const isUnderWay = (secret: SimulatedSecret | undefined) =>
   ["reserved", "purging"].includes(secret?.tags["state"] ?? "") || secret?.tags["schema"] === "none"
 
 /** A name that a reservation already announces: whoever takes it then is met by `secure`, not by the plan. */
-const isPromised = ({ secrets }: SimulatedWorld, database: string) =>
-  secrets.values().some(({ tags }) => tags["state"] === "reserved" && tags["database"] === database)
+const isPromised = ({ secrets }: SimulatedWorld, place: string) =>
+  secrets
+    .values()
+    .some(({ tags }) => tags["state"] === "reserved" && `${tags["cell"]}/${tags["database"]}` === place)
 
 /** Lets one event happen. */
 export function befall(life: Life, event: Event): void {
@@ -253,9 +263,13 @@ export function befall(life: Life, event: Event): void {
       for (const [each, { owner }] of world.databases) if (owner === event.id) world.databases.delete(each)
       break
     case "foreign database":
-      if (!world.databases.has(event.name) && !isPromised(world, event.name)) {
+      if (
+        world.cells.includes(cellOf(event.place)) &&
+        !world.databases.has(event.place) &&
+        !isPromised(world, event.place)
+      ) {
         const marker = event.fleet ? { fleet: event.fleet, tenant: IDS[4]! } : null
-        addForeignDatabase(world, event.name, marker)
+        addForeignDatabase(world, event.place, marker)
       }
       break
   }

@@ -2,10 +2,11 @@
 import { TerminalError, TransientError } from "../../reconciler/errors.ts"
 import { fromTags, ownerOf } from "../../reconciler/ledger.ts"
 import { type Change, claimedBy, vacatedBy } from "../../reconciler/action.ts"
-import { type Desired, diff, type Observed, unexplained } from "../../reconciler/plan.ts"
+import { fullName } from "../../reconciler/cells.ts"
+import { cellsInQuestion, type Desired, type Diff, diff, type Observed } from "../../reconciler/plan.ts"
 import { type Plan, type Policy, restrain } from "../../reconciler/policy.ts"
 import type { Tenant, TenantId } from "../../reconciler/tenant.ts"
-import { type Carried, CELL, FLEET, perform, type SimulatedWorld } from "./simulation.ts"
+import { type Carried, cellOf, FLEET, perform, type SimulatedWorld } from "./simulation.ts"
 
 /** What the files say. `unreadable` counts faulty files; `held` are the ids that those name all the same. */
 export type Files = { tenants: readonly Tenant[]; unreadable: number; held: ReadonlySet<TenantId> }
@@ -20,7 +21,11 @@ export type Rules = { diff: typeof diff; restrain: typeof restrain }
 export const RULES: Rules = { diff, restrain }
 
 export const observeLists = ({ databases, secrets }: SimulatedWorld): Observed => ({
-  databases: [...databases.keys()].map((name) => ({ name, marker: undefined })),
+  databases: [...databases.keys()].map((place) => ({
+    cell: cellOf(place),
+    name: place.slice(cellOf(place).length + 1),
+    marker: undefined,
+  })),
   secrets: [...secrets].map(([name, { enabled, tags, changedAt }]) => ({
     name,
     enabled,
@@ -31,14 +36,38 @@ export const observeLists = ({ databases, secrets }: SimulatedWorld): Observed =
   })),
 })
 
-export const observeMarkers = (world: SimulatedWorld): Observed => ({
-  ...observeLists(world),
-  databases: [...world.databases].map(([name, { marker }]) => ({ name, marker })),
-})
+export function observeMarkers(world: SimulatedWorld): Observed {
+  const { databases, secrets } = observeLists(world)
+  const look = (place: Observed["databases"][number]) => ({
+    ...place,
+    marker: world.databases.get(fullName(place))!.marker,
+  })
+  return { databases: databases.map(look), secrets }
+}
+
+/** What a pass comes to know of a world: the lists, and markers only in the cells that they leave in question. */
+export function lookWhereNeeded(
+  desired: Desired,
+  whole: Observed,
+  now: number,
+  rules: { diff: typeof diff; inQuestion: typeof cellsInQuestion } = { diff, inQuestion: cellsInQuestion },
+): { observed: Observed; whole: Diff } {
+  let looked = new Set<string>()
+  for (;;) {
+    const databases = whole.databases.map((place) =>
+      looked.has(place.cell) ? place : { ...place, marker: undefined },
+    )
+    const observed = { ...whole, databases }
+    const found = rules.diff(desired, observed, now)
+    const sought = looked.union(rules.inQuestion(found, desired.cells, new Set()))
+    if (sought.size === looked.size) return { observed, whole: found }
+    looked = sought
+  }
+}
 
 export const desiredOf = (world: SimulatedWorld, { tenants, held }: Files): Desired => ({
   fleet: FLEET,
-  cell: CELL,
+  cells: world.cells,
   tenants,
   held,
   version: world.version,
@@ -51,15 +80,14 @@ export const desiredOf = (world: SimulatedWorld, { tenants, held }: Files): Desi
  */
 export function planPass(world: SimulatedWorld, files: Files, rules: Rules = RULES, policy?: Policy): Plan {
   const desired = desiredOf(world, files)
-  const listed = observeLists(world)
-  const sketch = rules.diff(desired, listed, world.now)
-  const isQuiet =
-    sketch.changes.length === 0 && sketch.stalls.length === 0 && unexplained(sketch).length === 0
-  const observed = isQuiet ? listed : observeMarkers(world)
+  const { observed, whole } = lookWhereNeeded(desired, observeMarkers(world), world.now, {
+    diff: rules.diff,
+    inQuestion: cellsInQuestion,
+  })
   const fleet = observed.secrets.filter(
     ({ entry }) => entry?.fleet === FLEET && entry.state !== "retired" && entry.state !== "purging",
   ).length
-  return rules.restrain(isQuiet ? sketch : rules.diff(desired, observed, world.now), policy ?? LENIENT, {
+  return rules.restrain(whole, policy ?? LENIENT, {
     unreadable: files.unreadable,
     desired: files.tenants.length,
     fleet: policy ? fleet : Infinity,
@@ -87,12 +115,15 @@ export function runPass(world: SimulatedWorld, { changes }: Plan, course: Course
     runners.flatMap((runner) =>
       runner.change.actions.flatMap((action, index) => {
         const name = vacatedBy(action)
-        return name === undefined ? [] : [[name, { runner, index }] as const]
+        return name === undefined
+          ? []
+          : [[fullName({ cell: runner.change.cell, name }), { runner, index }] as const]
       }),
     ),
   )
   const obstacle = (runner: Runner): "none" | "waits" | "hopeless" => {
-    const holder = holders.get(claimedBy(runner.change.actions[runner.next]!) ?? "")
+    const { cell, actions } = runner.change
+    const holder = holders.get(fullName({ cell, name: claimedBy(actions[runner.next]!) ?? "" }))
     if (!holder || holder.runner === runner || holder.runner.next > holder.index) return "none"
     return holder.runner.state === "failed" ? "hopeless" : "waits"
   }

@@ -247,7 +247,7 @@ test("databases and secrets that carry no sign of this fleet are left alone, wha
     isAt("products-Zed", null),
     isAt(retiredDatabaseName(BOB), null),
     isAt("neondb", null),
-    { name: "products-Far", marker: { fleet: "another", tenant: CLEO } },
+    { cell: "cell-1", name: "products-Far", marker: { fleet: "another", tenant: CLEO } },
   ]
   const secrets = [
     { name: "database-password", enabled: true, owner: undefined, entry: undefined, changedAt: NOW },

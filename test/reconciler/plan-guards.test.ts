@@ -1,12 +1,13 @@
 import fc from "fast-check"
 import { expect, test, vi } from "vitest"
-import { type Desired, diff, type Observed } from "../../reconciler/plan.ts"
+import { fullName } from "../../reconciler/cells.ts"
+import { cellsInQuestion, type Desired, diff, type Observed } from "../../reconciler/plan.ts"
 import { type Plan, type Policy, restrain } from "../../reconciler/policy.ts"
 import { secretName, type TenantId } from "../../reconciler/tenant.ts"
 import { forbiddenIn } from "./guards.ts"
-import { befall, begin, course, edit, history, IDS, live, NAMES } from "./histories.ts"
-import { converge, planPass, RULES, runPass } from "./passes.ts"
-import { CELL, FLEET, served } from "./simulation.ts"
+import { befall, beginning, course, edit, history, IDS, live, NAMES } from "./histories.ts"
+import { converge, lookWhereNeeded, planPass, RULES, runPass } from "./passes.ts"
+import { CELLS, FLEET, served } from "./simulation.ts"
 
 /** Thousands of runs on a busy machine. */
 vi.setConfig({ testTimeout: 120_000 })
@@ -29,7 +30,8 @@ const entryOf = (tenant: TenantId) =>
       id: fc.constant(tenant),
       fleet,
       name: fc.constantFrom(...NAMES),
-      cell: fc.constant(CELL),
+      // As likely as another, one that is not configured.
+      cell: fc.constantFrom(...CELLS, "cell-9"),
       database,
       state: fc.constantFrom("reserved", "active", "suspended", "retired", "purging"),
       schema: fc.constantFrom("none", "0001:aa", "0002:aa"),
@@ -45,10 +47,11 @@ const observed: fc.Arbitrary<Observed> = fc.record({
   databases: fc
     .uniqueArray(
       fc.record({
+        cell: fc.constantFrom(...CELLS),
         name: database,
         marker: fc.oneof(fc.constant(null), fc.record({ fleet, tenant: id })),
       }),
-      { selector: ({ name }) => name, maxLength: 8 },
+      { selector: fullName, maxLength: 8 },
     )
     .map((list) =>
       list.filter(
@@ -78,11 +81,14 @@ const desired: fc.Arbitrary<Desired> = fc
     fc.subarray(IDS),
     fc.shuffledSubarray(NAMES, { minLength: IDS.length }),
     fc.subarray(IDS, { maxLength: 2 }),
+    fc.array(fc.constantFrom(undefined, undefined, ...CELLS, "cell-9"), { minLength: IDS.length }),
   )
-  .map(([ids, names, held]) => ({
+  .map(([ids, names, held, wanted]) => ({
     fleet: FLEET,
-    cell: CELL,
-    tenants: ids.filter((each) => !held.includes(each)).map((each, n) => ({ id: each, name: names[n]! })),
+    cells: CELLS,
+    tenants: ids
+      .filter((each) => !held.includes(each))
+      .map((each, n) => ({ id: each, name: names[n]!, ...(wanted[n] ? { cell: wanted[n] } : {}) })),
     held: new Set(held),
     version: "0002:aa",
     gracePeriod: 30 * DAY,
@@ -118,6 +124,63 @@ test("no plan holds a forbidden action, whatever is listed and declared", () => 
     }),
     RUNS,
   )
+})
+
+/** The plan of who reads markers only in the cells that the lists leave in question. */
+function looking(wanted: Desired, world: Observed, inQuestion = cellsInQuestion): Plan {
+  const { observed: seen, whole } = lookWhereNeeded(wanted, world, NOW, { diff, inQuestion })
+  const around = { unreadable: 0, desired: wanted.tenants.length, fleet: Infinity, databases: seen.databases }
+  return restrain(whole, { deletion: "retire", maxRemovals: Infinity, maxRemovalShare: 1 }, around)
+}
+
+test("the same where markers are read only in the cells that the lists leave in question", () => {
+  fc.assert(
+    fc.property(desired, observed, (wanted, world) => {
+      expect(forbiddenIn(looking(wanted, world), wanted, world, NOW)).toEqual([])
+    }),
+    RUNS,
+  )
+})
+
+const hasty: typeof cellsInQuestion = ({ changes }) => new Set(changes.map(({ cell }) => cell))
+
+test("control: who looks for a tenant only in the cell of its change makes and moves the wrong databases", () => {
+  expect(isForbidden((wanted, world) => looking(wanted, world, hasty))).toBe(true)
+})
+
+test("whose cell is not configured, or not the one that its file names: nothing is written, and it is said", () => {
+  fc.assert(
+    fc.property(desired, observed, (wanted, world) => {
+      const plan = looking(wanted, world)
+      for (const { name, entry } of world.secrets) {
+        const marked = world.databases.some(
+          ({ marker }) => marker?.fleet === FLEET && secretName(marker.tenant) === name,
+        )
+        if (entry?.fleet !== FLEET || marked || wanted.held.has(entry.id)) continue
+        const file = wanted.tenants.find(({ id: each }) => each === entry.id)
+        const isUnseen = !CELLS.includes(entry.cell)
+        const isElsewhere = file?.cell !== undefined && file.cell !== entry.cell
+        if (!isUnseen && !isElsewhere) continue
+        expect(plan.changes.filter(({ tenant }) => tenant === entry.id)).toEqual([])
+        expect(plan.stalls).toContainEqual(
+          expect.objectContaining({ tenant: entry.id, reason: isElsewhere ? "CellChange" : "CellUnknown" }),
+        )
+      }
+    }),
+    RUNS,
+  )
+})
+
+const inOne = (world: Observed): Observed => ({
+  databases: world.databases.map((place) => ({ ...place, cell: CELLS[0]! })),
+  secrets: world.secrets.map((secret) => ({
+    ...secret,
+    entry: secret.entry && { ...secret.entry, cell: CELLS[0]! },
+  })),
+})
+
+test("control: where every cell is taken for the first one, databases of others are written", () => {
+  expect(isForbidden((wanted, world) => unrestrained({ ...wanted, cells: CELLS }, inOne(world)))).toBe(true)
 })
 
 test("no plan removes more than the policy allows, or anything while a file is unreadable or none is there", () => {
@@ -163,7 +226,7 @@ function losses(
   interrupted: Parameters<typeof runPass>[2],
   rules = RULES,
 ): string[] {
-  const life = live(begin(), episodes)
+  const life = live(beginning(episodes), episodes)
   const { world } = life
   converge(world, life.files)
   const before = IDS.filter((each) => served(world, each))
@@ -234,7 +297,7 @@ test("control: without the look for free names a plan takes names that others ha
 
 const blind = (world: Observed): Observed => ({
   ...world,
-  databases: world.databases.map(({ name }) => ({ name, marker: undefined })),
+  databases: world.databases.map((place) => ({ ...place, marker: undefined })),
 })
 const adopting = (world: Observed): Observed => ({
   ...world,

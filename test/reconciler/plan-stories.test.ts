@@ -4,14 +4,14 @@ import type { Policy } from "../../reconciler/policy.ts"
 import { retiredDatabaseName, secretName } from "../../reconciler/tenant.ts"
 import { befall, type Event, IDS, type Life } from "./histories.ts"
 import { converge, planPass, readable, RULES, runPass, UNDISTURBED } from "./passes.ts"
-import { addForeignDatabase, emptyWorld, served } from "./simulation.ts"
+import { addForeignDatabase, CELLS, emptyWorld, served } from "./simulation.ts"
 import { faultsOf } from "./verdict.ts"
 
 const [ADA, BOB, CLEO] = [IDS[0]!, IDS[1]!, IDS[2]!]
 
 /** A fleet at rest with these tenants. */
 function fleetOf(...ids: readonly (typeof ADA)[]): Life {
-  const life: Life = { world: emptyWorld(), files: readable([]) }
+  const life: Life = { world: emptyWorld(CELLS.slice(0, 1)), files: readable([]) }
   for (const [n, id] of ids.entries()) befall(life, { kind: "declare", id, name: ["Ada", "Bob", "Cleo"][n]! })
   converge(life.world, life.files)
   return life
@@ -130,7 +130,7 @@ test("a rename whose name is taken midway: the tenant is served from where it is
   const life = fleetOf(ADA, BOB)
   happen(life, renameBob)
   passUntil(life, "close")
-  addForeignDatabase(life.world, "products-Robert", null)
+  addForeignDatabase(life.world, "cell-1/products-Robert", null)
   converge(life.world, life.files)
   expect(served(life.world, BOB)?.owner).toBe(BOB)
 })
@@ -142,22 +142,22 @@ test("a ledger that is lost comes back for retired tenants too, however few remo
   converge(world, rest)
   world.secrets.clear()
   runPass(world, planPass(world, rest, RULES, policy))
-  expect(world.databases.get(retiredDatabaseName(BOB))?.owner).toBe(BOB)
+  expect(world.databases.get(`cell-1/${retiredDatabaseName(BOB)}`)?.owner).toBe(BOB)
   expect(world.secrets.get(secretName(BOB))?.tags["state"]).toBe("retired")
 })
 
 test("a database that goes behind our back is not made anew", () => {
   const life = fleetOf(ADA, BOB)
-  life.world.databases.delete("products-Bob")
+  life.world.databases.delete("cell-1/products-Bob")
   converge(life.world, life.files)
-  expect([...life.world.databases.keys()]).toEqual(["products-Ada"])
+  expect([...life.world.databases.keys()]).toEqual(["cell-1/products-Ada"])
   expect(planPass(life.world, life.files).stalls).toMatchObject([{ tenant: BOB, reason: "DatabaseMissing" }])
 })
 
 test("a database that moves behind our back is found by its marker, and brought home", () => {
   const life = fleetOf(ADA, BOB)
-  const database = life.world.databases.get("products-Bob")!
-  life.world.databases.delete("products-Bob")
-  life.world.databases.set("products-Sales", database)
+  const database = life.world.databases.get("cell-1/products-Bob")!
+  life.world.databases.delete("cell-1/products-Bob")
+  life.world.databases.set("cell-1/products-Sales", database)
   expectAtRest(life)
 })

@@ -6,7 +6,7 @@ import { restrain } from "../../reconciler/policy.ts"
 import { fromTags } from "../../reconciler/ledger.ts"
 import { secretName } from "../../reconciler/tenant.ts"
 import {
-  begin,
+  beginning,
   databaseLost,
   decision,
   edit,
@@ -30,7 +30,7 @@ const RUNS = { numRuns: 2000 }
 
 /** Lives through the episodes, then lets at most three undisturbed passes finish. */
 function finish(episodes: readonly Episode[], rules: Rules = RULES): Life & { passes: number } {
-  const { world, files } = live(begin(), episodes, rules)
+  const { world, files } = live(beginning(episodes), episodes, rules)
   return { world, files, passes: converge(world, files, rules) }
 }
 
@@ -114,7 +114,7 @@ test("the order of what is listed and declared does not change the plan", () => 
           .map((item) => ({ item, rank: chance.next().value as number }))
           .sort((a, b) => a.rank - b.rank)
           .map(({ item }) => item)
-      const { world, files } = live(begin(), episodes)
+      const { world, files } = live(beginning(episodes), episodes)
       const desired = desiredOf(world, files)
       for (const { databases, secrets } of [observeLists(world), observeMarkers(world)]) {
         const other = { databases: shuffled(databases), secrets: shuffled(secrets) }
@@ -192,7 +192,7 @@ test("control: by names alone, without markers, tenants get each other's data", 
   const blind: Rules = {
     restrain,
     diff: (desired, { databases, secrets }, now) =>
-      diff(desired, { secrets, databases: databases.map(({ name }) => ({ name, marker: undefined })) }, now),
+      diff(desired, { secrets, databases: databases.map((place) => ({ ...place, marker: undefined })) }, now),
   }
   expect(isFoundOut(blind)).toBe(true)
 })

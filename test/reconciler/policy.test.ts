@@ -32,7 +32,7 @@ const decide = (
     withheld,
     stalls,
   } = restrain(
-    { changes, stalls: [], contests: [], unmanaged: { databases: [], secrets: [] } },
+    { changes, stalls: [], contests: [], homes: new Map(), unmanaged: { databases: [], secrets: [] } },
     { ...LENIENT, ...policy },
     around,
   )
@@ -91,7 +91,13 @@ test.for([
 test("a withheld removal says how many it would be, and how many may be", () => {
   const policy: Policy = { deletion: "retire", maxRemovals: 5, maxRemovalShare: 0.5 }
   const { withheld } = restrain(
-    { changes: many(3), stalls: [], contests: [], unmanaged: { databases: [], secrets: [] } },
+    {
+      changes: many(3),
+      stalls: [],
+      contests: [],
+      homes: new Map(),
+      unmanaged: { databases: [], secrets: [] },
+    },
     policy,
     { ...QUIET, fleet: 4 },
   )

@@ -11,6 +11,7 @@ const review = {
     problems: [{ file: "tenants/x.yaml", line: 3, key: "name", message: "is missing" }],
   },
   migrations: { fault: new TerminalError("BadMigration", "migrations/0006_x.sql:1: holds no statement") },
+  cells: ["cell-1"],
   plan: {
     changes: [
       change(
@@ -26,7 +27,13 @@ const review = {
       { change: change("purge", CLEO, "Cleo"), reason: "DeletionForbidden", message: "bring it back" },
     ],
     stalls: [{ tenant: CLEO, name: "Cleo", reason: "NameTaken", message: "choose another" }],
-    unmanaged: { databases: ["neondb", "sales"], secrets: ["database-password"] },
+    unmanaged: {
+      databases: [
+        { cell: "cell-1", name: "neondb" },
+        { cell: "cell-1", name: "sales" },
+      ],
+      secrets: ["database-password"],
+    },
   },
 } as unknown as Parameters<typeof renderPlan>[0]
 
@@ -44,6 +51,12 @@ test("a plan shows faults first, then removals, then the rest, then what waits a
   ])
 })
 
+test("where there are several cells, what is planned and what is not ours say which is theirs", () => {
+  const lines = renderPlan({ ...review, cells: ["cell-1", "cell-2"] }).split("\n")
+  expect(lines).toContain("- retire Bob in cell-1 (close)")
+  expect(lines).toContain("unmanaged databases, never touched: cell-1/neondb, cell-1/sales")
+})
+
 test("an outcome is one line, with its time or with its reason", () => {
   const done = { change: change("create", ADA, "Ada"), ms: 1234 }
   expect(renderOutcome(done)).toBe("✓ create Ada in 1.2 s")
@@ -56,7 +69,10 @@ test("those that only wait for their turn are one line, whatever their number", 
   const waiting = { reason: "RolloutWaiting", message: "waits for its wave", isStalled: false }
   const withheld = Array.from({ length: 9975 }, () => ({ change: change("migrate", ADA, "Ada"), ...waiting }))
   const plan = { ...review.plan, changes: [], stalls: [], withheld }
-  const unmanaged = { databases: Array.from({ length: 500 }, (_, n) => `db${n}`), secrets: [] }
+  const unmanaged = {
+    databases: Array.from({ length: 500 }, (_, n) => ({ cell: "cell-1", name: `db${n}` })),
+    secrets: [],
+  }
   const lines = renderPlan({ ...review, plan: { ...plan, unmanaged } }).split("\n")
   expect(lines).toEqual([
     "! tenants/x.yaml:3: name: is missing",
@@ -68,7 +84,10 @@ test("those that only wait for their turn are one line, whatever their number", 
 })
 
 test("a name that would move the cursor is shown, and moves nothing", () => {
-  const unmanaged = { databases: ["a\u001B[2Jb", "c\u202Ed"], secrets: [] }
+  const unmanaged = {
+    databases: ["a\u001B[2Jb", "c\u202Ed"].map((name) => ({ cell: "cell-1", name })),
+    secrets: [],
+  }
   const shown = renderPlan({ ...review, plan: { ...review.plan, unmanaged } })
   expect(shown).toContain("unmanaged databases, never touched: a?[2Jb, c?d")
 })

@@ -14,7 +14,7 @@ export const [ADA, BOB, CLEO] = [ada!, bob!, cleo!]
 
 export const desired = (...tenants: Desired["tenants"]): Desired => ({
   fleet: FLEET,
-  cell: "cell-1",
+  cells: ["cell-1"],
   tenants,
   held: new Set(),
   version: "0001:aa",
@@ -45,7 +45,8 @@ export const secretOf = (of: LedgerEntry): ObservedSecret => ({
 })
 
 /** A database; `tenant`: whose marker of this fleet it carries, null for none. */
-export const database = (name: string, tenant: TenantId | null): ObservedDatabase => ({
+export const database = (name: string, tenant: TenantId | null, cell = "cell-1"): ObservedDatabase => ({
+  cell,
   name,
   marker: tenant && { fleet: FLEET, tenant },
 })
@@ -55,6 +56,6 @@ export const change = (
   tenant: TenantId,
   name: string,
   ...actions: Change["actions"]
-): Change => ({ kind, tenant, name, actions })
+): Change => ({ kind, tenant, name, cell: "cell-1", actions })
 
 export const LENIENT: Policy = { deletion: "retire", maxRemovals: 100, maxRemovalShare: 1 }

@@ -1,4 +1,5 @@
 /** The systems as values: what Neon, Postgres and the vault would be after each action, and what would refuse it. */
+import { fullName } from "../../reconciler/cells.ts"
 import { TerminalError, TransientError } from "../../reconciler/errors.ts"
 import { type ApprovalVerb, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
 import type { Action, Change } from "../../reconciler/action.ts"
@@ -12,7 +13,7 @@ import {
 } from "../../reconciler/tenant.ts"
 
 export const FLEET = "sample"
-export const CELL = "cell-1"
+export const CELLS = ["cell-1", "cell-2"]
 
 /** Whose database it is in truth, whatever its marker or name says; nobody's while it is new, empty and unmarked. */
 type Owner = TenantId | "nobody" | "foreign"
@@ -27,7 +28,7 @@ export type SimulatedDatabase = {
 }
 
 /** The connection string as its parts; passwords are numbers, none is given twice. */
-type Credential = { database: string; role: string; password: number }
+type Credential = { cell: string; database: string; role: string; password: number }
 
 export type SimulatedSecret = {
   enabled: boolean
@@ -38,6 +39,8 @@ export type SimulatedSecret = {
 }
 
 export type SimulatedWorld = {
+  cells: readonly string[]
+  /** Each cell has a Postgres of its own, and so databases and roles of its own: the keys are cell/name. */
   databases: Map<string, SimulatedDatabase>
   roles: Map<string, { login: boolean; password: number }>
   secrets: Map<string, SimulatedSecret>
@@ -58,7 +61,8 @@ export type SimulatedWorld = {
   harm: string[]
 }
 
-export const emptyWorld = (): SimulatedWorld => ({
+export const emptyWorld = (cells: readonly string[] = CELLS): SimulatedWorld => ({
+  cells,
   databases: new Map(),
   roles: new Map(),
   secrets: new Map(),
@@ -73,24 +77,34 @@ export const emptyWorld = (): SimulatedWorld => ({
   harm: [],
 })
 
-export const addForeignDatabase = (world: SimulatedWorld, name: string, marker: Marker | null): void => {
+/** `place`: cell/name. */
+export const addForeignDatabase = (world: SimulatedWorld, place: string, marker: Marker | null): void => {
   const data = `data-${world.fresh++}`
-  world.databases.set(name, { marker, data, owner: "foreign", schema: "theirs", seeds: [] })
+  world.databases.set(place, { marker, data, owner: "foreign", schema: "theirs", seeds: [] })
 }
 
 /** What a change carries from one of its actions to the next. */
 export type Carried = { credential?: { role: string; password: number } }
 
+/** Of "cell/name", the cell. */
+export const cellOf = (place: string): string => place.slice(0, place.indexOf("/"))
+
 /** Does one action as apply.ts does; throws as the real systems do, and notes harm. */
-export function perform(world: SimulatedWorld, action: Action, { tenant }: Change, carried: Carried): void {
+export function perform(
+  world: SimulatedWorld,
+  action: Action,
+  { tenant, cell }: Pick<Change, "tenant" | "cell">,
+  carried: Carried,
+): void {
+  const at = (name: string) => fullName({ cell, name })
   noteServed(world)
   switch (action.kind) {
     case "reserve":
       setSecret(world, action.entry, "reserved", false)
       break
     case "create":
-      if (world.databases.has(action.database)) throw new TerminalError("NameTaken", action.database)
-      world.databases.set(action.database, {
+      if (world.databases.has(at(action.database))) throw new TerminalError("NameTaken", action.database)
+      world.databases.set(at(action.database), {
         marker: null,
         data: `data-${world.fresh++}`,
         owner: "nobody",
@@ -99,28 +113,28 @@ export function perform(world: SimulatedWorld, action: Action, { tenant }: Chang
       })
       break
     case "secure":
-      secure(world, action.database, tenant)
+      secure(world, at(action.database), tenant)
       break
     case "migrate":
-      databaseOf(world, action.database, tenant, "migrated").schema = world.version
+      databaseOf(world, at(action.database), tenant, "migrated").schema = world.version
       break
     case "seed": {
-      const { seeds } = databaseOf(world, action.database, tenant, "seeded")
+      const { seeds } = databaseOf(world, at(action.database), tenant, "seeded")
       if (!seeds.includes(action.seed)) seeds.push(action.seed)
       break
     }
     case "credential": {
       const role = loginRole(tenant, action.slot)
       const password = world.fresh++
-      roleOf(world, role)
-      world.roles.set(role, { login: true, password })
-      if (action.exclusive) roleOf(world, loginRole(tenant, otherSlot(action.slot))).login = false
+      roleOf(world, at(role))
+      world.roles.set(at(role), { login: true, password })
+      if (action.exclusive) roleOf(world, at(loginRole(tenant, otherSlot(action.slot)))).login = false
       carried.credential = { role, password }
       break
     }
     case "publish": {
       const login = carried.credential!
-      setSecret(world, action.entry, { ...login, database: action.database }, true)
+      setSecret(world, action.entry, { ...login, cell, database: action.database }, true)
       world.known.add(login.password)
       break
     }
@@ -128,25 +142,25 @@ export function perform(world: SimulatedWorld, action: Action, { tenant }: Chang
       tagSecret(world, action.entry)
       break
     case "close":
-      if (world.databases.has(action.database)) databaseOf(world, action.database, tenant, "closed")
-      for (const slot of Slot.options) roleOf(world, loginRole(tenant, slot)).login = false
+      if (world.databases.has(at(action.database))) databaseOf(world, at(action.database), tenant, "closed")
+      for (const slot of Slot.options) roleOf(world, at(loginRole(tenant, slot))).login = false
       break
     case "close-login":
-      roleOf(world, loginRole(tenant, action.slot)).login = false
+      roleOf(world, at(loginRole(tenant, action.slot))).login = false
       break
     case "rename":
-      rename(world, action.from, action.to, tenant)
+      rename(world, at(action.from), at(action.to), tenant)
       break
     case "drop":
-      drop(world, action.database, tenant)
+      drop(world, at(action.database), tenant)
       break
     case "drop-roles":
-      for (const [name, { marker }] of world.databases) {
-        const isOurs = marker?.tenant === tenant && marker.fleet === FLEET
-        if (isOurs && name !== action.database)
+      for (const [place, { marker }] of world.databases) {
+        const isOurs = cellOf(place) === cell && marker?.tenant === tenant && marker.fleet === FLEET
+        if (isOurs && place !== at(action.database ?? ""))
           throw new TerminalError("SqlRejected", "objects depend on the role (2BP01)")
       }
-      for (const slot of Slot.options) world.roles.delete(loginRole(tenant, slot))
+      for (const slot of Slot.options) world.roles.delete(at(loginRole(tenant, slot)))
       break
     case "forget": {
       const secret = world.secrets.get(secretName(tenant))
@@ -183,23 +197,24 @@ function secure(world: SimulatedWorld, name: string, tenant: TenantId): void {
     marker: { fleet: FLEET, tenant },
   })
   for (const slot of Slot.options) {
-    const role = loginRole(tenant, slot)
+    const role = fullName({ cell: cellOf(name), name: loginRole(tenant, slot) })
     if (!world.roles.has(role)) world.roles.set(role, { login: false, password: 0 })
   }
 }
 
 /** Who may be on a database: whoever knows the password of a login that may connect to it. */
-const hasSessions = (world: SimulatedWorld, { marker }: SimulatedDatabase): boolean =>
+const hasSessions = (world: SimulatedWorld, cell: string, { marker }: SimulatedDatabase): boolean =>
   marker !== null &&
   Slot.options
-    .map((slot) => world.roles.get(loginRole(marker.tenant, slot)))
+    .map((slot) => world.roles.get(fullName({ cell, name: loginRole(marker.tenant, slot) })))
     .some((role) => role?.login && world.known.has(role.password))
 
 function rename(world: SimulatedWorld, from: string, to: string, tenant: TenantId): void {
   if (!world.databases.has(from) && world.databases.has(to)) return
   const database = databaseOf(world, from, tenant, "renamed")
   if (world.databases.has(to)) throw new TerminalError("NameTaken", `database ${to} exists (42P04)`)
-  if (hasSessions(world, database)) throw new TransientError("NeonRejected", `${from} is in use (55006)`)
+  if (hasSessions(world, cellOf(from), database))
+    throw new TransientError("NeonRejected", `${from} is in use (55006)`)
   world.databases.delete(from)
   world.databases.set(to, database)
 }
@@ -253,9 +268,9 @@ export function tagSecret(world: SimulatedWorld, entry: LedgerEntry): void {
 export function served(world: SimulatedWorld, id: TenantId): SimulatedDatabase | undefined {
   const secret = world.secrets.get(secretName(id))
   if (!secret?.enabled || typeof secret.value === "string") return undefined
-  const { database, role, password } = secret.value
-  const login = world.roles.get(role)
-  const found = world.databases.get(database)
+  const { cell, database, role, password } = secret.value
+  const login = world.roles.get(fullName({ cell, name: role }))
+  const found = world.databases.get(fullName({ cell, name: database }))
   const mayConnect = found?.marker?.fleet === FLEET && found.marker.tenant === id
   return login?.login && login.password === password && mayConnect ? found : undefined
 }

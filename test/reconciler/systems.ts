@@ -1,12 +1,13 @@
 /** A simulated world behind the functions of the providers; each call takes a while that the course says. */
 import { setImmediate as turn } from "node:timers/promises"
 import { TransientError } from "../../reconciler/errors.ts"
+import { fullName } from "../../reconciler/cells.ts"
 import type { LedgerEntry } from "../../reconciler/ledger.ts"
 import type { Action, Change } from "../../reconciler/action.ts"
 import type { Marker, Slot, TenantId } from "../../reconciler/tenant.ts"
 import type { World } from "../../reconciler/world.ts"
 import type { Course } from "./passes.ts"
-import { type Carried, CELL, perform, type SimulatedWorld } from "./simulation.ts"
+import { type Carried, cellOf, perform, type SimulatedWorld } from "./simulation.ts"
 
 type Pass = { world: SimulatedWorld; course: Course; calls: number }
 
@@ -30,67 +31,80 @@ async function call<T>(act: (world: SimulatedWorld) => T): Promise<T> {
   return result
 }
 
-const act = (tenant: TenantId, action: Action, carried: Carried = {}): Promise<void> =>
-  call((world) => perform(world, action, { kind: "repair", tenant, name: tenant, actions: [] }, carried))
+const act = (tenant: TenantId, cell: string, action: Action, carried: Carried = {}): Promise<void> =>
+  call((world) => perform(world, action, { tenant, cell }, carried))
 
+/** The host of a connection string is the cell. */
+const cellIn = (uri: string) => new URL(uri).hostname
 const databaseIn = (uri: string) => decodeURIComponent(new URL(uri).pathname.slice(1))
 
 /** In the place of providers/postgres.ts. */
 export const postgres = {
-  readMarkers: async () =>
-    call((world) => new Map([...world.databases].map(([name, { marker }]) => [name, marker]))),
+  readMarkers: async (uri: string) =>
+    call((world) => {
+      const there = [...world.databases].filter(([place]) => cellOf(place) === cellIn(uri))
+      return new Map(there.map(([place, { marker }]) => [place.slice(cellIn(uri).length + 1), marker]))
+    }),
   secure: async (uri: string, { tenant }: Marker) =>
-    act(tenant, { kind: "secure", database: databaseIn(uri) }),
-  renewCredential: async (_: string, tenant: TenantId, how: { slot: Slot; exclusive: boolean }) => {
+    act(tenant, cellIn(uri), { kind: "secure", database: databaseIn(uri) }),
+  renewCredential: async (uri: string, tenant: TenantId, how: { slot: Slot; exclusive: boolean }) => {
     const carried: Carried = {}
-    await act(tenant, { kind: "credential", database: "", ...how }, carried)
+    await act(tenant, cellIn(uri), { kind: "credential", database: "", ...how }, carried)
     return { role: carried.credential!.role, password: String(carried.credential!.password) }
   },
-  closeLogin: async (_: string, tenant: TenantId, slot: Slot) =>
-    act(tenant, { kind: "close-login", database: "", slot }),
-  closeDatabase: async (_: string, tenant: TenantId, database: string) =>
-    act(tenant, { kind: "close", database }),
+  closeLogin: async (uri: string, tenant: TenantId, slot: Slot) =>
+    act(tenant, cellIn(uri), { kind: "close-login", database: "", slot }),
+  closeDatabase: async (uri: string, tenant: TenantId, database: string) =>
+    act(tenant, cellIn(uri), { kind: "close", database }),
   dropRoles: async (uri: string, tenant: TenantId) =>
-    act(tenant, { kind: "drop-roles", database: databaseIn(uri) }),
+    act(tenant, cellIn(uri), { kind: "drop-roles", database: databaseIn(uri) }),
 }
 
 const tenantAt = (uri: string): TenantId =>
-  (pass!.world.databases.get(databaseIn(uri))?.marker?.tenant ?? "nobody") as TenantId
+  (pass!.world.databases.get(fullName({ cell: cellIn(uri), name: databaseIn(uri) }))?.marker?.tenant ??
+    "nobody") as TenantId
 
 /** In the place of providers/migrator.ts. */
 export const migrator = {
-  migrate: async (uri: string) => act(tenantAt(uri), { kind: "migrate", database: databaseIn(uri) }),
+  migrate: async (uri: string) =>
+    act(tenantAt(uri), cellIn(uri), { kind: "migrate", database: databaseIn(uri) }),
   seed: async (uri: string, seed: string) =>
-    act(tenantAt(uri), { kind: "seed", database: databaseIn(uri), seed }),
+    act(tenantAt(uri), cellIn(uri), { kind: "seed", database: databaseIn(uri), seed }),
 }
 
 const sql = <T>(task: () => Promise<T>) => task()
 
 /** The world that carries these changes out; Neon is not told for whom it acts, so it looks that up. */
-export const worldFor = (changes: readonly Change[]): World => {
-  const doing = (kind: Action["kind"], name: string) =>
-    changes.find(({ actions }) =>
-      actions.some(
-        (action) =>
-          action.kind === kind &&
-          (action.kind === "rename" ? action.from : "database" in action && action.database) === name,
-      ),
-    )!.tenant
-  const neon = {
-    create: async (database: string) => act(doing("create", database), { kind: "create", database }),
-    rename: async (from: string, to: string) => act(doing("rename", from), { kind: "rename", from, to }),
-    drop: async (database: string) => act(doing("drop", database), { kind: "drop", database }),
-    ownerUri: async (database: string) => `postgres://owner:secret@localhost/${encodeURIComponent(database)}`,
+export const worldFor = (changes: readonly Change[], cells: readonly string[]): World => {
+  const cellOfName = (cell: string) => {
+    const doing = (kind: Action["kind"], name: string) =>
+      changes.find(
+        (change) =>
+          change.cell === cell &&
+          change.actions.some(
+            (action) =>
+              action.kind === kind &&
+              (action.kind === "rename" ? action.from : "database" in action && action.database) === name,
+          ),
+      )!.tenant
+    return {
+      name: cell,
+      create: async (database: string) => act(doing("create", database), cell, { kind: "create", database }),
+      rename: async (from: string, to: string) =>
+        act(doing("rename", from), cell, { kind: "rename", from, to }),
+      drop: async (database: string) => act(doing("drop", database), cell, { kind: "drop", database }),
+      ownerUri: async (database: string) => `postgres://owner:secret@${cell}/${encodeURIComponent(database)}`,
+    }
   }
   const vault = {
-    reserve: async (entry: LedgerEntry) => act(entry.id, { kind: "reserve", entry }),
-    record: async (entry: LedgerEntry) => act(entry.id, { kind: "record", entry }),
+    reserve: async (entry: LedgerEntry) => act(entry.id, entry.cell, { kind: "reserve", entry }),
+    record: async (entry: LedgerEntry) => act(entry.id, entry.cell, { kind: "record", entry }),
     publish: async (entry: LedgerEntry, uri: string) => {
       const { username, password } = new URL(uri)
       const credential = { role: username, password: Number(password) }
-      return act(entry.id, { kind: "publish", entry, database: databaseIn(uri) }, { credential })
+      return act(entry.id, cellIn(uri), { kind: "publish", entry, database: databaseIn(uri) }, { credential })
     },
-    forget: async (id: TenantId) => act(id, { kind: "forget" }),
+    forget: async (id: TenantId) => act(id, "none", { kind: "forget" }),
   }
-  return { neon, vault, sql, drain: 0, cell: CELL, permit: {} } as unknown as World
+  return { cells: cells.map(cellOfName), vault, sql, drain: 0, permit: {} } as unknown as World
 }

@@ -1,5 +1,6 @@
 /** Whether a simulated world is what the files declare: one line for each thing that is not. */
 import { isDeepStrictEqual } from "node:util"
+import { fullName } from "../../reconciler/cells.ts"
 import { fromTags, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
 import { diff } from "../../reconciler/plan.ts"
 import {
@@ -11,7 +12,7 @@ import {
   type TenantId,
 } from "../../reconciler/tenant.ts"
 import { desiredOf, type Files, observeLists, observeMarkers } from "./passes.ts"
-import { CELL, FLEET, hostsLeadingTo, served, type SimulatedWorld } from "./simulation.ts"
+import { cellOf, FLEET, hostsLeadingTo, served, type SimulatedWorld } from "./simulation.ts"
 
 /**
  * Tenants whose wanted name is not to be had: a stranger's database has it, or that of a tenant who is protected from
@@ -26,7 +27,11 @@ export function blockedBy(world: SimulatedWorld, { tenants }: Files): Set<Tenant
   for (let size = 0; size !== blocked.size;) {
     size = blocked.size
     for (const { id, name } of tenants) {
-      const holders = holdersOf(world, databaseName(name))
+      // Whoever has no cell yet is placed where there is room, be its name free there or not.
+      const home = entryOf(world, id)?.cell
+      const holders = (home === undefined ? world.cells : [home]).flatMap((cell) =>
+        holdersOf(world, fullName({ cell, name: databaseName(name) })),
+      )
       if (holders.some((holder) => holder !== id && blocked.has(holder))) blocked.add(id)
     }
   }
@@ -34,12 +39,12 @@ export function blockedBy(world: SimulatedWorld, { tenants }: Files): Set<Tenant
   return blocked as Set<TenantId>
 }
 
-/** Whose a database is, or, while it is nobody's yet, all who have announced it. */
-function holdersOf(world: SimulatedWorld, database: string): string[] {
-  const owner = world.databases.get(database)?.owner
+/** Whose the database at "cell/name" is, or, while it is nobody's yet, all who have announced it. */
+function holdersOf(world: SimulatedWorld, place: string): string[] {
+  const owner = world.databases.get(place)?.owner
   if (owner !== "nobody") return owner ? [owner] : []
   return [...world.secrets]
-    .filter(([, { tags }]) => tags["state"] === "reserved" && tags["database"] === database)
+    .filter(([, { tags }]) => tags["state"] === "reserved" && `${tags["cell"]}/${tags["database"]}` === place)
     .map(([name]) => name.slice("tenant-".length))
 }
 
@@ -80,8 +85,13 @@ const ownersOf = (world: SimulatedWorld): Set<TenantId> =>
 const entryOf = (world: SimulatedWorld, id: TenantId): LedgerEntry | undefined =>
   fromTags(secretName(id), world.secrets.get(secretName(id))?.tags)
 
+/** In any cell. */
 const isOpen = (world: SimulatedWorld, id: TenantId, slot: "a" | "b") =>
-  world.roles.get(loginRole(id, slot))?.login ?? false
+  world.cells.some((cell) => world.roles.get(fullName({ cell, name: loginRole(id, slot) }))?.login)
+
+/** Where the tenant's data is, as cell/name. */
+const placeOf = (world: SimulatedWorld, id: TenantId): string | undefined =>
+  [...world.databases].find(([, { owner }]) => owner === id)?.[0]
 
 function faultsOfServed(
   world: SimulatedWorld,
@@ -91,13 +101,16 @@ function faultsOfServed(
   const { id, name, seed, suspended } = tenant
   const entry = entryOf(world, id)
   const slot = entry?.slot ?? "a"
-  const database = world.databases.get(databaseName(name))
-  if (database?.owner !== id) return [`${name}: its database is ${database?.owner ?? "away"}`]
+  const place = placeOf(world, id) ?? "nowhere/"
+  const database = world.databases.get(place)
+  const cell = cellOf(place)
+  if (!database || place !== fullName({ cell, name: databaseName(name) }))
+    return [`${name}: its database is ${place}`]
   const expected: LedgerEntry = {
     id,
     fleet: FLEET,
     name,
-    cell: CELL,
+    cell,
     database: databaseName(name),
     state: suspended ? "suspended" : "active",
     schema: world.version,
@@ -135,7 +148,8 @@ function faultsOfAbsent(world: SimulatedWorld, id: TenantId): string[] {
     })
   }
   const faults = {
-    "is not on its shelf": world.databases.get(retiredDatabaseName(id))?.owner !== id,
+    "is not on its shelf": !placeOf(world, id)?.endsWith(`/${retiredDatabaseName(id)}`),
+    "is not where the ledger has it": cellOf(placeOf(world, id) ?? "nowhere/") !== entry?.cell,
     "may log in": isOpen(world, id, "a") || isOpen(world, id, "b"),
     "can be read": world.secrets.get(secretName(id))?.enabled,
     [`has the entry ${JSON.stringify(entry)}`]: entry?.state !== "retired" || !entry.retiredAt,
@@ -157,7 +171,7 @@ function leftovers(world: SimulatedWorld, desired: ReadonlySet<TenantId>): strin
       .map(([name]) => `left: ${name}`),
     ...owned.filter((owner, n) => owned.indexOf(owner) !== n).map((owner) => `${owner} has two databases`),
     ...[...world.roles.keys()]
-      .filter((role) => !isKnown(role.slice("tenant_".length, -2)))
+      .filter((role) => !isKnown(role.slice(role.indexOf("/tenant_") + "/tenant_".length, -2)))
       .map((role) => `left: ${role}`),
     ...[...world.secrets]
       .filter(([name, { tags }]) => tags["fleet"] === FLEET && !isKnown(name.slice("tenant-".length)))

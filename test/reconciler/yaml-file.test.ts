@@ -18,21 +18,21 @@ async function problemsOf(content: string | Uint8Array): Promise<string[]> {
 const NAME_PATTERN = 'must be letters and digits, with "-" or "_" inside, such as "Shopify" or "north-wind"'
 const NAME_TEXT = "must be text; quote a name that YAML would read as a number, a date or a boolean"
 const HOLD_KEYS =
-  't.yaml:1: must hold keys (id, name, seed, suspended, protected, hosts), one a line, such as "id: …"'
+  't.yaml:1: must hold keys (id, name, seed, suspended, protected, hosts, cell), one a line, such as "id: …"'
 const BAD_UUID = 't.yaml:1: id: must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"'
 
 test.for<[string, string | Uint8Array, string[]]>([
   [
     "an unknown key",
     `${ID}name: A\nnmae: B\n`,
-    ["t.yaml:3: nmae: is not known here; the keys are id, name, seed, suspended, protected, hosts"],
+    ["t.yaml:3: nmae: is not known here; the keys are id, name, seed, suspended, protected, hosts, cell"],
   ],
   [
     "a misspelt key, under Windows' line ends",
     `${ID.trim()}\r\nnam: A\r\n`,
     [
       `t.yaml:1: name: is missing; it ${NAME_TEXT}`,
-      "t.yaml:2: nam: is not known here; the keys are id, name, seed, suspended, protected, hosts",
+      "t.yaml:2: nam: is not known here; the keys are id, name, seed, suspended, protected, hosts, cell",
     ],
   ],
   ["a missing key", ID, [`t.yaml:1: name: is missing; it ${NAME_TEXT}`]],
@@ -62,7 +62,9 @@ test.for<[string, string | Uint8Array, string[]]>([
   [
     "a key with a dangerous name",
     `${ID}name: A\n__proto__: {x: 1}\n`,
-    ["t.yaml:3: __proto__: is not known here; the keys are id, name, seed, suspended, protected, hosts"],
+    [
+      "t.yaml:3: __proto__: is not known here; the keys are id, name, seed, suspended, protected, hosts, cell",
+    ],
   ],
   ["nothing", "", [HOLD_KEYS]],
   ["a comment only", "# soon\n", [HOLD_KEYS]],

@@ -55,6 +55,7 @@ export function reviewOf(tenants: number, more: Partial<Review["plan"]> = {}, na
       version: VERSION,
       seeds: new Map(),
     },
+    cells: ["main"],
     observed: { databases: [], secrets },
     plan: {
       changes: [],
@@ -81,7 +82,7 @@ export function reviewOf(tenants: number, more: Partial<Review["plan"]> = {}, na
           approve: "recreate",
         },
       ],
-      unmanaged: { databases: ["neondb"], secrets: [] },
+      unmanaged: { databases: [{ cell: "main", name: "neondb" }], secrets: [] },
       ...more,
     },
     retryAt: undefined,

@@ -7,7 +7,7 @@ import path from "node:path"
 import { afterAll, expect, test } from "vitest"
 import { createLogger } from "../../reconciler/log.ts"
 import { renderMetrics } from "../../reconciler/metrics.ts"
-import { openNeon } from "../../reconciler/providers/neon.ts"
+import { openCells } from "../../reconciler/providers/neon.ts"
 import { observeRequests } from "../../reconciler/providers/vault-calls.ts"
 import { inSpan } from "../../reconciler/spans.ts"
 import { startTracing } from "../../reconciler/tracing.ts"
@@ -93,12 +93,11 @@ test("calls carry the trace on to Neon and to Key Vault, and a failure is in the
     "tenantry-test",
     createLogger("test", () => {}),
   )
-  const neon = openNeon(
+  const [neon] = openCells(
     {
       apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2`,
       apiKey: "napi_0123456789",
-      projectId: "p",
-      branchId: "b",
+      cells: [{ projectId: "p", branchId: "b" }],
       owner: "o",
       pollInterval: 10,
       requestsPerSecond: 1000,
@@ -108,7 +107,7 @@ test("calls carry the trace on to Neon and to Key Vault, and a failure is in the
   const headers = new Map<string, string>()
   const request = { method: "GET", url: "https://vault.example/secrets/tenant-x/?api", headers } as never
   await inSpan("outer", {}, async () => {
-    await neon.list()
+    await neon!.list()
     await observeRequests().sendRequest(request, () => Promise.resolve({ status: 200 } as never))
     await inSpan("broken", {}, () => Promise.reject(new Error("no postgres://u:s3cr3t-w0rd@h/d"))).catch(
       () => {},
