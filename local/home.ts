@@ -1,12 +1,14 @@
 /** The folder that holds the local world's data: one world per folder, found again by the next start. */
 import { spawnSync } from "node:child_process"
-import { mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises"
+import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { removePostgres } from "./postgres.ts"
 
 export const homeDirectory = (): string => path.resolve(process.env["TENANTRY_HOME"] ?? ".tenantry")
-export const postgresDirectory = (home: string): string => path.join(home, "postgres")
+/** Of the cells, the first of which is number 1. */
+export const postgresDirectory = (home: string, cell = 1): string =>
+  path.join(home, cell === 1 ? "postgres" : `postgres-${cell}`)
 export const vaultDirectory = (home: string): string => path.join(home, "vault")
 const pidFile = (home: string) => path.join(home, "pid")
 const environmentFile = (home: string) => path.join(home, "env")
@@ -77,6 +79,8 @@ export async function releaseHome(home: string): Promise<void> {
 export async function removeHome(home: string): Promise<void> {
   const rival = await holder(home)
   if (rival) throw new Error(`process ${rival.pid} runs the local world in ${home}: stop it first (Ctrl-C)`)
-  await removePostgres(postgresDirectory(home))
+  const parts = await readdir(home).catch(() => [])
+  for (const part of parts.filter((name) => /^postgres(?:-\d+)?$/.test(name)))
+    await removePostgres(path.join(home, part))
   await rm(home, { recursive: true, force: true })
 }

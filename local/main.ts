@@ -7,6 +7,7 @@ import { access } from "node:fs/promises"
 import { createServer } from "node:net"
 import path from "node:path"
 import { randomBytes } from "node:crypto"
+import { parseArgs } from "node:util"
 import {
   claimHome,
   homeDirectory,
@@ -19,7 +20,7 @@ import { startKeptIssuer } from "./issuer.ts"
 import { createNarrator } from "./narrator.ts"
 import { startNeon } from "./neon.ts"
 import { startPart } from "./part.ts"
-import { startPostgres } from "./postgres.ts"
+import { type Postgres, startPostgres } from "./postgres.ts"
 import { startVault } from "./vault.ts"
 
 const started = performance.now()
@@ -29,7 +30,8 @@ const port = process.env["PORT"] ?? "3000"
 const statusPort = process.env["STATUS_PORT"] ?? "3001"
 const tenantsDir = process.env["TENANTS_DIR"] ?? "tenants"
 
-const hasAuth = process.argv.includes("--auth")
+/** What was asked for on the command line. Each cell is a Postgres on this machine. */
+let settings = { hasAuth: false, cells: 1 }
 /** The local world is for this machine only. */
 const LOOPBACK = "127.0.0.1"
 /** Tenants that are listed when all is up; the status page has the rest. */
@@ -57,6 +59,7 @@ try {
 }
 
 async function main(): Promise<void> {
+  settings = readArguments()
   const home = homeDirectory()
   await access(tenantsDir).catch(() => {
     throw new Error(
@@ -68,20 +71,26 @@ async function main(): Promise<void> {
   await Promise.all([assertFree("PORT", port), assertFree("STATUS_PORT", statusPort)])
 
   const begun = performance.now()
-  const [postgres, vault] = await Promise.all([
-    startPostgres({ directory: postgresDirectory(home) }),
+  const numbers = Array.from({ length: settings.cells }, (_, index) => index + 1)
+  const [vault, ...servers] = await Promise.all([
     startVault({ directory: vaultDirectory(home), irregularPages: 0 }),
+    ...numbers.map((cell) => startPostgres({ directory: postgresDirectory(home, cell) })),
   ])
-  endings.push({ name: "vault", end: vault.close }, { name: "postgres", end: postgres.stop })
-  void postgres.exited.then(
-    () => isEnding || fail("Postgres has ended unasked; start again, the data is safe"),
-  )
-  narrator.say(
-    part("postgres", `postgres://${postgres.host}:${postgres.port}`, `Postgres 18, ${since(begun)}`),
-  )
+  endings.push({ name: "vault", end: vault.close })
+  for (const server of servers) keep(server, since(begun))
 
   const apiKey = `napi_local_${randomBytes(24).toString("hex")}`
-  const neon = await startNeon({ postgres, apiKey, operationMs: 100 })
+  const [postgres, ...others] = servers
+  const neon = await startNeon({
+    postgres: postgres!,
+    others: others.map((server, index) => ({
+      postgres: server,
+      projectId: `tenantry-local-${index + 2}`,
+      branchId: `br-tenantry-local-${index + 2}`,
+    })),
+    apiKey,
+    operationMs: 100,
+  })
   endings.push({ name: "neon", end: neon.close })
   narrator.say(part("neon api", neon.url, "stand-in"))
   narrator.say(part("key vault", vault.url, "stand-in"))
@@ -91,6 +100,14 @@ async function main(): Promise<void> {
     NEON_API_KEY: apiKey,
     NEON_PROJECT_ID: neon.projectId,
     NEON_BRANCH_ID: neon.branchId,
+    ...(others.length > 0
+      ? {
+          NEON_CELLS: neon.projects
+            .slice(1)
+            .map(({ projectId, branchId }) => `${projectId}/${branchId}`)
+            .join(","),
+        }
+      : {}),
     NEON_DATABASE_OWNER: neon.owner,
     // The stand-ins are quicker than Neon and Key Vault, and nobody else uses them.
     NEON_POLL_INTERVAL: "25",
@@ -139,9 +156,25 @@ async function main(): Promise<void> {
   narrator.say(`tenantry is ready after ${since(started)}. Ctrl-C stops it, and the data stays.`)
 }
 
+/** The cell's server is ended with the system, and the system with it. */
+function keep(postgres: Postgres, took: string): void {
+  endings.push({ name: "postgres", end: postgres.stop })
+  void postgres.exited.then(
+    () => isEnding || fail("Postgres has ended unasked; start again, the data is safe"),
+  )
+  narrator.say(part("postgres", `postgres://${postgres.host}:${postgres.port}`, `Postgres 18, ${took}`))
+}
+
+function readArguments(): typeof settings {
+  const options = { auth: { type: "boolean" }, cells: { type: "string" } } as const
+  const { auth = false, cells = "1" } = parseArgs({ options }).values
+  if (/^[1-9]$/.test(cells)) return { hasAuth: auth, cells: Number(cells) }
+  throw new Error(`--cells must be a whole number from 1 to 9, and it is "${cells}"`)
+}
+
 /** With --auth a development issuer; without it the API believes everybody, on loopback and with sample data. */
 async function authentication(home: string): Promise<Record<string, string>> {
-  if (!hasAuth) return { AUTH: "off" }
+  if (!settings.hasAuth) return { AUTH: "off" }
   const issuer = await startKeptIssuer(home)
   endings.push({ name: "issuer", end: issuer.close })
   administrator = issuer.mint({ sub: "npm start", scope: "tenants:admin" })
@@ -188,7 +221,7 @@ async function introduce(): Promise<void> {
   const counts = await Promise.all(served.map(({ id }) => countProducts(id)))
   const example = served[counts.findIndex((count) => count > 0)] ?? served[0]
   if (!example) return
-  const signedIn = hasAuth
+  const signedIn = settings.hasAuth
     ? ` -H "Authorization: Bearer $(npm run -s token -- --tenant ${example.name.toLowerCase()})"`
     : ""
   const target = `'http://localhost:${port}/products?limit=3'`

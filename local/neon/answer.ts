@@ -25,8 +25,11 @@ export type Call = {
   limit: number
 }
 
+/** One project. */
 export type World = {
   cell: Cell
+  /** All that the server serves, this one too. */
+  projects: readonly Cell[]
   control: Control
   operations: Operations
   /** The databases as listed before the last change, for the stale list. */
@@ -55,7 +58,7 @@ export const LOCKED_MESSAGE =
 
 export const ok = (body: unknown): Answer => ({ status: 200, body })
 
-/** Throws a 404 unless the path names the one project and, where it names a branch, its present branch. */
+/** Throws a 404 unless the path names this project and, where it names a branch, its present branch. */
 export function checkPath({ params }: Pick<Call, "params">, { cell }: Pick<World, "cell">): void {
   if (params["project_id"] !== undefined && params["project_id"] !== cell.projectId) {
     throw new Refusal(404, "project not found")

@@ -1,4 +1,4 @@
-/** The one project, branch and endpoint that the stand-in serves, with Neon's roles and its first database. */
+/** A project, its branch and its endpoint, on a Postgres of its own, with Neon's roles and the first database. */
 import { randomBytes } from "node:crypto"
 import { escapeIdentifier, escapeLiteral } from "pg"
 import type { Control, Queryable } from "./control.ts"
@@ -50,7 +50,8 @@ export async function prepareCell(control: Control, options: CellOptions): Promi
     return identity
   })
   await ensureDefaultDatabase(control, cell.owner)
-  return { ...cell, endpointId: "ep-tenantry-local", ...options.postgres }
+  const { host, port } = options.postgres
+  return { ...cell, endpointId: `ep-${cell.projectId}`, host, port }
 }
 
 type Identity = Pick<Cell, "projectId" | "branchId" | "branchChangedAt" | "owner" | "createdAt">

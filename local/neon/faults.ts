@@ -1,5 +1,5 @@
 /**
- * Faults that can be switched on. Each is met by the calls of its `route`, lets the first `after` of them through
+ * Faults that can be switched on. Each is met by the calls of its `route`, in `project` or in any, lets the first `after` of them through
  * (default 0), strikes the next `times` (default 1), and is then spent. A call meets one fault at most: the first
  * one switched on that is due. "Acted" means that the change was begun as if nothing were wrong.
  *
@@ -38,6 +38,8 @@ export type FaultRoute = RouteName | "any" | "reads" | "mutations"
 
 type Aim = {
   route?: FaultRoute
+  /** Its id; all projects where none is given. */
+  project?: string
   /** Calls let through first. */
   after?: number
   /** Calls struck. */
@@ -107,7 +109,7 @@ const OF_THE_LIST: ReadonlySet<FaultKind> = new Set(["stale-list", "truncated-li
 /** Keeps the faults that are switched on; `strike` says which one, if any, a call meets, and counts it. */
 export function createFaults(onClear: () => void): {
   faults: Faults
-  strike: (route: RouteName) => Fault | undefined
+  strike: (route: RouteName, project: string | undefined) => Fault | undefined
 } {
   let armed: ArmedFault[] = []
   return {
@@ -121,9 +123,10 @@ export function createFaults(onClear: () => void): {
       },
       list: () => structuredClone(armed),
     },
-    strike: (route) => {
+    strike: (route, project) => {
       for (const fault of armed) {
         if (!covers(fault.route, route)) continue
+        if (fault.project !== undefined && fault.project !== project) continue
         if (fault.after > 0) {
           fault.after--
           continue

@@ -7,7 +7,7 @@ type Fields = Record<string, { type: FieldType; required?: boolean }>
 const acted: Fields = { acted: { type: "boolean" } }
 const named: Fields = { name: { type: "string", required: true } }
 
-/** The fields that each kind has besides `route`, `after` and `times`. */
+/** The fields that each kind has besides `route`, `project`, `after` and `times`. */
 const FIELDS: Record<FaultKind, Fields> = {
   locked: {},
   "rate-limited": { retryAfter: { type: "count" } },
@@ -46,6 +46,7 @@ export function parseFault(value: unknown): Fault {
   }
   const fields: Fields = {
     ...FIELDS[kind as FaultKind],
+    project: { type: "string" },
     after: { type: "count" },
     times: { type: "count" },
   }

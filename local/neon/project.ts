@@ -13,15 +13,17 @@ import {
 } from "./present.ts"
 
 /** Neon names a cursor after every page that is not empty, the last one too. */
-export const listProjectsRoute: Handler = async ({ query }, { cell }) => {
-  limitIn(query, 10, 400)
+export const listProjectsRoute: Handler = async ({ query }, { projects }) => {
+  const limit = limitIn(query, 10, 400)
   const search = query.get("search") ?? ""
-  const isPast = query.get("cursor") !== null
-  if (isPast || !cell.projectId.includes(search))
-    return ok({ projects: [], applications: {}, integrations: {} })
+  const found = projects.filter(({ projectId }) => projectId.includes(search))
+  // A cursor is the project that ended the page before.
+  const start = 1 + found.findIndex(({ projectId }) => projectId === query.get("cursor"))
+  const page = found.slice(start, start + limit)
+  const last = page.at(-1)
   return ok({
-    projects: [presentProjectInList(cell)],
-    pagination: { cursor: cell.projectId },
+    projects: page.map((project) => presentProjectInList(project)),
+    ...(last ? { pagination: { cursor: last.projectId } } : {}),
     applications: {},
     integrations: {},
   })

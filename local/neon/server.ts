@@ -27,10 +27,16 @@ const CALLS_KEPT = 20_000
 /** Neon's own limits for one branch. */
 const LIMIT_OF_BRANCH = 500
 
-/** Serves `world` on 127.0.0.1; port 0 takes a free one. */
-export async function listen(options: { world: World; apiKey: string; port: number }): Promise<HttpServer> {
-  const { world, apiKey } = options
-  const { faults, strike } = createFaults(() => world.operations.release())
+/** Serves `worlds`, one project each, on 127.0.0.1; port 0 takes a free one. A path without a project is the first's. */
+export async function listen(options: {
+  worlds: readonly [World, ...World[]]
+  apiKey: string
+  port: number
+}): Promise<HttpServer> {
+  const { worlds, apiKey } = options
+  const { faults, strike } = createFaults(() => {
+    for (const { operations } of worlds) operations.release()
+  })
   let closing = false
   let calls: LoggedCall[] = []
   const log = (call: LoggedCall) => {
@@ -74,12 +80,14 @@ export async function listen(options: { world: World; apiKey: string; port: numb
         outcome: { kind: "finishes" },
         limit: LIMIT_OF_BRANCH,
       }
+      const project = found.params["project_id"]
+      const world = worlds.find(({ cell }) => cell.projectId === project) ?? worlds[0]
       const handler: Route["handle"] = ROUTES[found.name].handle
       const act = async (changes: Partial<Call> = {}) => {
         checkPath(call, world)
         return handler({ ...call, ...changes }, world)
       }
-      const fault = strike(found.name)
+      const fault = strike(found.name, project)
       return fault === undefined ? act() : inflict(fault, act, world)
     }
   }
