@@ -13,8 +13,11 @@ export type Passed = { isQuiet: boolean; told: string }
 export type Passes = ReturnType<typeof openPasses>
 
 /** `timeouts`: how long Neon may take, in milliseconds; shorter than in production, so that tests can wait for it. */
-export function openPasses(world: FleetWorld, timeouts = { request: 1000, mutation: 20_000 }) {
-  const config = readConfig(world.environment())
+export function openPasses(
+  world: FleetWorld,
+  timeouts = { request: 1000, mutation: 20_000 },
+  config = readConfig(world.environment()),
+) {
   const systems = openWorld({ ...config, neon: { ...config.neon, timeouts } })
   let everything = ""
 

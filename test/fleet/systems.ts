@@ -1,4 +1,4 @@
-/** The systems that a fleet lives in: a real Postgres, and the stand-ins for Neon and for the vault on it. */
+/** The systems that a fleet lives in: a real Postgres for each cell, and the stand-ins for Neon and for the vault on it. */
 import { mkdtempSync, readFileSync } from "node:fs"
 import { chmod, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -8,12 +8,15 @@ import { Client } from "pg"
 import { startNeon } from "../../local/neon.ts"
 import { removePostgres } from "../../local/postgres.ts"
 import { startVault, type VaultOptions } from "../../local/vault.ts"
+import { withDatabase } from "../../reconciler/providers/postgres.ts"
 import { clientOf } from "../local/vault-client.ts"
 import { startTestPostgres } from "../postgres.ts"
 
 export type SystemsOptions = Omit<VaultOptions, "directory"> & {
   /** How long one operation of Neon's takes; milliseconds, default 0. */
   operationMs?: number
+  /** Default 1. */
+  cells?: number
 }
 
 const NEON_API_KEY = "napi_fleet_0123456789abcdef0123456789abcdef"
@@ -39,14 +42,16 @@ export async function query<T extends object>(
 
 export type Systems = Awaited<ReturnType<typeof startSystems>>
 
-/** Starts the three in this process, with their data in a temporary folder. */
-export async function startSystems({ operationMs = 0, ...options }: SystemsOptions = {}) {
+/** Starts them in this process, with their data in a temporary folder. */
+export async function startSystems({ operationMs = 0, cells = 1, ...options }: SystemsOptions = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), "tenantry-fleet-"))
   await chmod(folder, 0o711)
   const postgresFolder = path.join(folder, "postgres")
   const vaultFolder = path.join(folder, "vault")
-  const start = () => startTestPostgres({ directory: postgresFolder, settings: FAST })
+  const start = (directory = postgresFolder) => startTestPostgres({ directory, settings: FAST })
+  const folders = Array.from({ length: cells - 1 }, (_, index) => `${postgresFolder}-${index + 2}`)
   let postgres = await start()
+  const others = await Promise.all(folders.map(start))
   const vault = await startVault({
     directory: vaultFolder,
     irregularPages: 0,
@@ -54,7 +59,11 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
     purgeProtection: false,
     ...options,
   })
-  const neon = await startNeon({ postgres, apiKey: NEON_API_KEY, operationMs })
+  const projects = others.map((server, index) => {
+    const projectId = `tenantry-local-${index + 2}`
+    return { postgres: server, projectId, branchId: `br-${projectId}` }
+  })
+  const neon = await startNeon({ postgres, others: projects, apiKey: NEON_API_KEY, operationMs })
   const secrets: SecretClient = clientOf(vault)
 
   return {
@@ -65,18 +74,24 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
     vaultFolder,
     /** Key Vault's own client, with the rights to read and write every secret. */
     secrets,
-    /** One statement as the superuser. */
-    sql: <T extends object>(database: string, text: string, values: unknown[] = []): Promise<T[]> => {
-      const uri = new URL(postgres.superuserUri)
-      uri.pathname = `/${encodeURIComponent(database)}`
-      return query<T>(uri.href, text, values)
-    },
+    /** One statement as the superuser, in the first cell. */
+    sql: <T extends object>(database: string, text: string, values: unknown[] = []): Promise<T[]> =>
+      query<T>(withDatabase(postgres.superuserUri, database), text, values),
+    /** The same in the other cells, by the project. */
+    elsewhere: new Map(
+      projects.map((project) => [
+        project.projectId,
+        <T extends object>(database: string, text: string, values: unknown[] = []): Promise<T[]> =>
+          query<T>(withDatabase(project.postgres.superuserUri, database), text, values),
+      ]),
+    ),
     /** The environment that `npm start` gives the reconciler, for these systems; it holds credentials. */
     environment: (): Record<string, string> => ({
       NEON_API_URL: neon.url,
       NEON_API_KEY,
       NEON_PROJECT_ID: neon.projectId,
       NEON_BRANCH_ID: neon.branchId,
+      NEON_CELLS: projects.map(({ projectId, branchId }) => `${projectId}/${branchId}`).join(","),
       NEON_DATABASE_OWNER: neon.owner,
       NEON_POLL_INTERVAL: "10",
       NEON_REQUESTS_PER_SECOND: "500",
@@ -92,7 +107,7 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
         .split("\n")
         .flatMap((line) => readVersions(line)),
     /** What nobody may see printed, but for the tenants' passwords. */
-    keys: [NEON_API_KEY, neon.ownerPassword, vault.identity.header],
+    keys: [NEON_API_KEY, ...neon.projects.map(({ ownerPassword }) => ownerPassword), vault.identity.header],
     /** Stops Postgres, ending every session, and starts it again on the same port. */
     restartPostgres: async () => {
       await postgres.stop()
@@ -101,8 +116,8 @@ export async function startSystems({ operationMs = 0, ...options }: SystemsOptio
     stop: async () => {
       await neon.close()
       await vault.close()
-      await postgres.stop()
-      await removePostgres(postgresFolder)
+      await Promise.all([postgres, ...others].map(({ stop }) => stop()))
+      for (const each of [postgresFolder, ...folders]) await removePostgres(each)
       await rm(folder, { recursive: true, force: true })
     },
   }

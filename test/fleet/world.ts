@@ -24,6 +24,7 @@ export type Declaration = {
   suspended?: boolean
   protected?: boolean
   hosts?: string[]
+  cell?: string
 }
 
 /** What fleet.yaml says. */
