@@ -97,6 +97,7 @@ function reconcilerVariables({ settings, names }: Place, { identity, tenantVault
     NEON_API_KEY: { secret: names.neonApiKey },
     NEON_PROJECT_ID: neon.project,
     NEON_BRANCH_ID: neon.branch,
+    ...(neon.cells.length > 0 ? { NEON_CELLS: neon.cells.join(",") } : {}),
     NEON_DATABASE_OWNER: neon.owner,
     KEY_VAULT_URL: tenantVault.uri,
     AZURE_CLIENT_ID: identity.clientId,

@@ -65,6 +65,10 @@ const environment = (...names: [string, ...string[]]) =>
     )
     .default({})
 
+const CELL = "must be project/branch, such as quiet-sea-1/br-quiet-sea-1"
+const neonProject = /^[a-z0-9-]{1,60}$/
+const neonBranch = /^br-[a-z0-9-]{1,57}$/
+
 /** The keys `tenantry:…` of a stack, as Pulumi keeps them: text, and objects as JSON. */
 export const Tenantry = z.strictObject({
   /** With the stack's name it makes the names that are unique in the world. */
@@ -72,17 +76,34 @@ export const Tenantry = z.strictObject({
     error: "must be 3 to 10 lower-case letters and digits, a letter first; nobody else may have taken it",
   }),
   neon: parts(
-    z.strictObject({
-      project: z.string().regex(/^[a-z0-9-]{1,60}$/, { error: "must be the id of a Neon project" }),
-      branch: z
-        .string()
-        .regex(/^br-[a-z0-9-]{1,57}$/, { error: "must be a branch's id, such as br-quiet-sea-1" }),
-      owner: z
-        .string()
-        .regex(/^[A-Za-z0-9_-]{1,63}$/, { error: "must be the name of a role of that branch" }),
-      region: z.string().regex(/^aws-[a-z]+-[a-z]+-\d$/, { error: "must be like aws-us-east-1" }),
-      apiUrl: https("https://console.neon.tech/api/v2").default("https://console.neon.tech/api/v2"),
-    }),
+    z
+      .strictObject({
+        project: z.string().regex(neonProject, { error: "must be the id of a Neon project" }),
+        branch: z.string().regex(neonBranch, { error: "must be a branch's id, such as br-quiet-sea-1" }),
+        owner: z
+          .string()
+          .regex(/^[A-Za-z0-9_-]{1,63}$/, { error: "must be the name of a role of that branch" }),
+        region: z.string().regex(/^aws-[a-z]+-[a-z]+-\d$/, { error: "must be like aws-us-east-1" }),
+        apiUrl: https("https://console.neon.tech/api/v2").default("https://console.neon.tech/api/v2"),
+        /** Further projects and branches, with an owner of the same name; project/branch. */
+        cells: z
+          .array(
+            z.string({ error: CELL }).refine(
+              (cell) => {
+                const [project = "", branch = "", ...rest] = cell.split("/")
+                return neonProject.test(project) && neonBranch.test(branch) && rest.length === 0
+              },
+              { error: CELL },
+            ),
+            { error: "must be a list: pulumi config set --path 'tenantry:neon.cells[0]' …" },
+          )
+          .default([]),
+      })
+      .refine(
+        ({ project, cells }) =>
+          new Set([project, ...cells.map((cell) => cell.split("/")[0])]).size === cells.length + 1,
+        { error: "must name each project once: a cell is a project of its own", path: ["cells"] },
+      ),
   ),
   neonApiKey: credential("must be a Neon API key, of 8 characters at least and without spaces"),
   repository: parts(

@@ -71,6 +71,21 @@ describe("a stack is refused", () => {
       "tenantry:neon.region must be text",
     ],
     [
+      "with a cell that is no branch of a project",
+      { "tenantry:neon": change("tenantry:neon", { cells: ["quiet-sea-1"] }) },
+      "tenantry:neon.cells.0 must be project/branch, such as quiet-sea-1/br-quiet-sea-1",
+    ],
+    [
+      "with its cells as text",
+      { "tenantry:neon": change("tenantry:neon", { cells: "quiet-sea-1/br-quiet-sea-1" }) },
+      "tenantry:neon.cells must be a list: pulumi config set --path 'tenantry:neon.cells[0]'",
+    ],
+    [
+      "with two cells of one project",
+      { "tenantry:neon": change("tenantry:neon", { cells: ["quiet-sea-12345678/br-other-1"] }) },
+      "tenantry:neon.cells must name each project once: a cell is a project of its own",
+    ],
+    [
       "in a region as the portal writes it",
       { "azure-native:location": "East US 2" },
       '"East US 2" is not how Azure writes it: pulumi config set azure-native:location eastus2',

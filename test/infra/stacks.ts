@@ -15,14 +15,16 @@ export const SECRETS = {
   webhookSecret: "whsec_dGhpc0lzQVNlY3JldFRoYXROb2JvZHlNYXlTZWU=",
 }
 
+const NEON = {
+  project: "quiet-sea-12345678",
+  branch: "br-quiet-sea-12345678",
+  owner: "neondb_owner",
+  region: "aws-us-east-1",
+}
+
 const OWN: Record<string, string> = {
   "tenantry:name": "acme",
-  "tenantry:neon": JSON.stringify({
-    project: "quiet-sea-12345678",
-    branch: "br-quiet-sea-12345678",
-    owner: "neondb_owner",
-    region: "aws-us-east-1",
-  }),
+  "tenantry:neon": JSON.stringify(NEON),
   "tenantry:neonApiKey": SECRETS.neonApiKey,
   "tenantry:repository": JSON.stringify({ url: "https://github.com/acme/tenants.git" }),
   "tenantry:images": JSON.stringify({
@@ -34,6 +36,10 @@ const OWN: Record<string, string> = {
 
 /** Everything that a stack can switch on. */
 const ALL: Record<string, string> = {
+  "tenantry:neon": JSON.stringify({
+    ...NEON,
+    cells: ["quiet-sea-23456789/br-quiet-sea-23456789", "quiet-sea-34567890/br-quiet-sea-34567890"],
+  }),
   "tenantry:repositoryToken": SECRETS.repositoryToken,
   "tenantry:webhook": JSON.stringify({ url: "https://hooks.acme.example/tenantry" }),
   "tenantry:webhookSecret": SECRETS.webhookSecret,

@@ -120,6 +120,12 @@ describe.each<Stack>(["dev", "prod"])("on the stack %s", (stack) => {
     })
   })
 
+  it("the reconciler works on the cells that the stack names, and without any on one", () => {
+    const { cells } = reconciler.readConfig(environment("reconciler")).neon
+    const further = stack === "prod" ? ["quiet-sea-23456789", "quiet-sea-34567890"] : []
+    expect(cells.map(({ projectId }) => projectId)).toEqual(["quiet-sea-12345678", ...further])
+  })
+
   it("credentials are references to the vault, and the API has no reference at all", () => {
     const secrets = (app: string) => given(stack, app).filter(({ secretRef }) => secretRef !== undefined)
     expect(secrets("reconciler")).toEqual([
