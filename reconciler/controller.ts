@@ -125,10 +125,11 @@ async function pass(
 
 function update(
   status: FleetStatus,
-  { read, fleet, migrations, observed, plan }: Review,
+  { read, fleet, migrations, cells, observed, plan }: Review,
   errors: Parameters<typeof statusOf>[0]["errors"],
 ): void {
-  const findings = { fleet: fleet.fleet, tenants: read.tenants, held: read.held, observed, plan, errors }
+  const { tenants, held } = read
+  const findings = { fleet: fleet.fleet, tenants, held, cells, observed, plan, errors }
   status.tenants = statusOf(findings, status.tenants, Date.now())
   const faults = migrations.fault ? [migrations.fault.message] : []
   status.problems = [...read.problems.map(formatProblem), ...faults]

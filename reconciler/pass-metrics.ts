@@ -62,6 +62,11 @@ const faults = new Gauge({
   name: "tenantry_file_faults",
   help: "Faults in the tenants' files, and one where the migrations' cannot be trusted.",
 })
+const cellDatabases = new Gauge({
+  name: "tenantry_cell_databases",
+  help: "Databases that Neon lists, by cell; one branch takes 500.",
+  labelNames: ["cell"],
+})
 const unmanaged = new Gauge({
   name: "tenantry_unmanaged",
   help: "What is there and not this fleet's, by kind (database or secret).",
@@ -95,7 +100,10 @@ export function measurePasses(status: FleetStatus): Partial<PassListener> {
   }
 }
 
-function setPlan({ read, migrations, plan }: Review): void {
+function setPlan({ read, migrations, cells, observed, plan }: Review): void {
+  const counts = new Map(cells.map((cell) => [cell, 0]))
+  for (const { cell } of observed.databases) counts.set(cell, counts.get(cell)! + 1)
+  for (const [cell, count] of counts) cellDatabases.set({ cell }, count)
   withheld.reset()
   for (const [reason, { length }] of Map.groupBy(plan.withheld, (item) => item.reason))
     withheld.set({ reason }, length)

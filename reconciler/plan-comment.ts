@@ -98,7 +98,10 @@ export function renderComment(
           `<details><summary>${plural(others.length, "other change")}</summary>`,
           "",
           ...listed(
-            others.map(({ kind, name, actions }) => `- ${kind} ${code(name)} (${actions.join(" > ")})`),
+            others.map(
+              ({ kind, name, cell, actions }) =>
+                `- ${kind} ${code(name)}${cell ? ` in ${code(cell)}` : ""} (${actions.join(" > ")})`,
+            ),
             CHANGES,
           ),
           "",

@@ -79,21 +79,18 @@ export function renderStatus(status: FleetStatus, choice: Choice, now: number, l
   const { paint } = look
   const chosen = choose(status.tenants, choice)
   const shown = pageOf(chosen, choice)
+  const hasCells = status.tenants.some(({ cell }) => cell !== undefined)
   const troubles = shown
     .filter(({ condition }) => condition !== "Ready")
     .map(({ id, name, message, approve }) => `${safe(name)}: ${safe(message)}${remedy(id, approve)}`)
   return [
-    ...renderTable(shown, columns(status.version, now, areSeveral(status.tenants)), look),
+    ...renderTable(shown, columns(status.version, now, hasCells), look),
     ...troubles,
     ...status.problems.map((problem) => paint("red", safe(problem))),
     ...(status.lastError ? [paint("red", `last pass failed: ${safe(status.lastError)}`)] : []),
     renderCount(status.tenants, chosen, choice),
   ].join("\n")
 }
-
-/** Whether it tells tenants apart in which cell they are. */
-const areSeveral = (tenants: readonly TenantStatus[]): boolean =>
-  new Set(tenants.map(({ cell }) => cell).filter((cell) => cell !== undefined)).size > 1
 
 function renderTable(rows: readonly TenantStatus[], all: readonly Column[], look: Look): string[] {
   const { paint, width } = look

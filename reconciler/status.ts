@@ -14,7 +14,7 @@ export type TenantStatus = {
   name: string
   /** What the ledger says: reserved, active, suspended, retired, purging; "absent" before there is an entry. */
   state: string
-  /** The Neon project that its database is in. */
+  /** The Neon project that its database is in, where more than one is configured. */
   cell?: string | undefined
   database: string | undefined
   schema: string | undefined
@@ -40,6 +40,8 @@ export type Findings = {
   tenants: readonly Tenant[]
   /** Tenants that a faulty file names. */
   held: ReadonlySet<TenantId>
+  /** The names of the configured cells. */
+  cells: readonly string[]
   observed: Observed
   plan: Plan
   errors: ReadonlyMap<TenantId, { reason: string; message: string; isTerminal: boolean }>
@@ -47,7 +49,7 @@ export type Findings = {
 
 /** The status of every tenant that has a file or an entry in the ledger, sorted by name. */
 export function statusOf(findings: Findings, previous: readonly TenantStatus[], now: number): TenantStatus[] {
-  const { fleet, tenants, held, observed, plan, errors } = findings
+  const { fleet, tenants, held, cells, observed, plan, errors } = findings
   const entries = new Map(entriesOf(observed.secrets, fleet).map((entry) => [entry.id, entry] as const))
   const issued = new Map(observed.secrets.map(({ entry, issuedAt }) => [entry?.id, issuedAt] as const))
   const declared = new Map(tenants.map((tenant) => [tenant.id, tenant]))
@@ -96,7 +98,7 @@ export function statusOf(findings: Findings, previous: readonly TenantStatus[], 
         id,
         name: declared.get(id)?.name ?? entry?.name ?? stalls.get(id)?.name ?? id,
         state: entry?.state ?? "absent",
-        cell: entry?.cell,
+        ...(entry && cells.length > 1 ? { cell: entry.cell } : {}),
         database: entry && expectedDatabase(entry),
         schema: entry?.schema,
         issuedAt: entry && entry.state !== "reserved" ? issued.get(id) : undefined,

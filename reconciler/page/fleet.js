@@ -2,7 +2,7 @@
 /** The fleet as the server tells it: read whole once, then kept by its events. */
 
 /**
- * @typedef {{ id: string, name: string, state: string, database?: string, schema?: string, condition: "Ready" | "Reconciling" | "Stalled", reason: string, message: string, approve?: string, since: number, issuedAt?: number, isProtected?: boolean, hosts?: string[] }} Tenant
+ * @typedef {{ id: string, name: string, state: string, cell?: string, database?: string, schema?: string, condition: "Ready" | "Reconciling" | "Stalled", reason: string, message: string, approve?: string, since: number, issuedAt?: number, isProtected?: boolean, hosts?: string[] }} Tenant
  * @typedef {{ tenant: string, name: string, kind: string, actions: string[] }} Change
  * @typedef {{ tenant: string, name: string, kind?: string, reason: string, message: string, approve?: string, waiting?: boolean }} Held
  * @typedef {{ id: string, at: number, type: string, tenant?: string, name: string, why: string, reason?: string }} FleetEvent

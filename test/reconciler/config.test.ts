@@ -57,6 +57,33 @@ test("seconds in the environment are milliseconds in the configuration", () => {
   expect({ interval, drain }).toEqual({ interval: 5000, drain: 0 })
 })
 
+test("further cells are named with their branches; the first stays the first", () => {
+  const cells = (NEON_CELLS: string) => readConfig({ ...GOOD, NEON_CELLS }).neon.cells
+  const own = { projectId: "quiet-sun-123", branchId: "br-main-1" }
+  expect(cells(" quiet-sea-2/br-two , quiet-sea-3/br-three")).toEqual([
+    own,
+    { projectId: "quiet-sea-2", branchId: "br-two" },
+    { projectId: "quiet-sea-3", branchId: "br-three" },
+  ])
+  expect(cells("")).toEqual([own])
+})
+
+const BAD_CELL = "must be project/branch, with commas between two: quiet-sea-1/br-one,quiet-sea-2/br-two"
+test.for(["quiet-sea-2", "quiet-sea-2/", "a/b/c", "a/b,Quiet/br", "../x/br", "a b/c"])(
+  "NEON_CELLS=%s is one line that says how cells are written",
+  (NEON_CELLS) => expect(linesOf({ ...GOOD, NEON_CELLS })).toEqual([`environment: NEON_CELLS ${BAD_CELL}`]),
+)
+
+test.for(["quiet-sun-123/br-other", "quiet-sea-2/br-1,quiet-sea-2/br-2"])(
+  "NEON_CELLS=%s names a project twice, which is said",
+  (NEON_CELLS) => {
+    const twice = NEON_CELLS.startsWith("quiet-sun") ? "quiet-sun-123" : "quiet-sea-2"
+    expect(linesOf({ ...GOOD, NEON_CELLS })).toEqual([
+      `environment: NEON_CELLS must name each project once, and not that of NEON_PROJECT_ID again: ${twice} is there twice`,
+    ])
+  },
+)
+
 test("each variable that is missing is one line, and all are said at once", () => {
   const lines = Object.keys(GOOD).map(
     (name) =>

@@ -47,6 +47,16 @@ test("who needs a person comes first, and below the table is why, what else is w
   ])
 })
 
+test("where there are several cells, each tenant shows its own, as long as there is room", () => {
+  const fleet = status(tenant(1, "Ada", { cell: "quiet-sea-1" }), tenant(2, "Bob"))
+  expect(lines(fleet).slice(0, 3)).toEqual([
+    "NAME  CELL         CONDITION  REASON  STATE   SCHEMA  AGE",
+    "Ada   quiet-sea-1  Ready      Served  active  0003    90 s",
+    "Bob   -            Ready      Served  active  0003    90 s",
+  ])
+  expect(lines(fleet, ALL, 50)[0]).toBe("NAME  CONDITION  REASON  STATE   SCHEMA  AGE")
+})
+
 test("an empty fleet is a table without rows", () => {
   expect(lines(status())).toEqual(["NAME  CONDITION  REASON  STATE  SCHEMA  AGE", "0 tenants"])
 })

@@ -9,6 +9,7 @@ const findings = (more: Partial<Findings>): Findings => ({
   fleet: FLEET,
   tenants: [],
   held: new Set(),
+  cells: ["cell-1"],
   observed: { databases: [], secrets: [] },
   plan: NOTHING,
   errors: new Map(),
@@ -29,6 +30,13 @@ const observed = { databases: [], secrets }
 
 test("a tenant whose file is faulty is Stalled, whatever the ledger says", () => {
   expect(see({ tenants, observed, held: new Set([ADA]) })).toContain("Ada active Stalled/FileRefused")
+})
+
+test("the cell of a tenant is shown where there are several, and goes without saying where there is one", () => {
+  const cellsOf = (...cells: string[]) =>
+    statusOf(findings({ tenants, observed, cells }), [], NOW).map(({ cell }) => cell)
+  expect(cellsOf("cell-1", "cell-2")).toEqual(["cell-1", undefined, "cell-1"])
+  expect(cellsOf("cell-1")).toEqual([undefined, undefined, undefined])
 })
 
 test("every tenant with a file or an entry is shown once, by name", () => {

@@ -108,6 +108,7 @@ export async function serveMadeUp(authority: Authority | undefined = { kind: "of
       fleet: fleet.fleet,
       tenants: read.tenants,
       held: read.held,
+      cells: ["main"],
       observed,
       plan,
       errors: new Map(),
