@@ -98,6 +98,11 @@ describe("validate", () => {
       { "tenants/a.yaml": `${ID}name: 42\n` },
       "tenants/a.yaml:2: name: must be text; quote a name that YAML would read as a number, a date or a boolean",
     ],
+    [
+      "a cell that is no project's id",
+      { "tenants/a.yaml": `${ID}name: A\ncell: East 1\n` },
+      "tenants/a.yaml:3: cell: must be the id of a Neon project: lower-case letters, digits, hyphens",
+    ],
     ["a name with a blank", { "tenants/a.yaml": `${ID}name: a b\n` }, `tenants/a.yaml:2: name: ${NAME}`],
     ["a name with a slash", { "tenants/a.yaml": `${ID}name: a/b\n` }, `tenants/a.yaml:2: name: ${NAME}`],
     [
@@ -293,6 +298,10 @@ test.for<[words: string, message: string]>([
     "apply @fleet.yaml",
     "fleet.yaml: is no plan of this version; make it with: tenantry plan --out fleet.yaml",
   ],
+  [
+    "new Acme --cell East",
+    "East is no cell: it must be the id of a Neon project: lower-case letters, digits, hyphens",
+  ],
   ["migrate --to 4", "4 is no step's number: it must be four digits, such as 0004"],
   ["migrate down --confirm some", "--confirm must be a whole number from 0, not some"],
 ])("tenantry %s", async ([words, message]) => {
@@ -305,6 +314,16 @@ test.for<[variable: string, value: string, message: string]>([
   ["NEON_API_URL", "console.neon.tech", "must be a URL such as https://console.neon.tech/api/v2"],
   ["NEON_API_KEY", "short", "must be a Neon API key"],
   ["NEON_PROJECT_ID", "../x", "must be an id of Neon's: lower-case letters, digits, hyphens"],
+  [
+    "NEON_CELLS",
+    "quiet-sea-1",
+    "must be project/branch, with commas between two: quiet-sea-1/br-one,quiet-sea-2/br-two",
+  ],
+  [
+    "NEON_CELLS",
+    "p/br-2",
+    "must name each project once, and not that of NEON_PROJECT_ID again: p is there twice",
+  ],
   ["KEY_VAULT_URL", "http://v", "must be a URL such as https://my-vault.vault.azure.net"],
   ["RECONCILE_INTERVAL", "1m", "must be a whole number"],
   ["WATCH_POLL_INTERVAL", "99999", "must be from 0 to 60000"],
