@@ -1,4 +1,7 @@
-/** What only a person decides: one write each, made while no reconciler applies. */
+/**
+ * What only a person decides: one write each, made while no reconciler applies. It never enables a secret: that one may
+ * hold a password that a repair, which was cut short, has replaced.
+ */
 import { existsSync } from "node:fs"
 import { type Place, placeNamer } from "./cells.ts"
 import { TerminalError } from "./errors.ts"
@@ -35,7 +38,7 @@ export async function approve(
     const entry = find(await review(sources, world), tenant)
     if (entry.state === "purging")
       throw new TerminalError("BeingPurged", `${entry.name} is being purged: there is nothing left to allow`)
-    await world.vault.record({ ...entry, approval })
+    await world.vault.annotate({ ...entry, approval })
     return entry
   })
 }
@@ -57,7 +60,7 @@ export async function purge(
 ): Promise<LedgerEntry> {
   return withLease(world, await review(sources, world), async () => {
     const entry = assertPurgeable(await review(sources, world), tenant)
-    await world.vault.record({ ...entry, approval: { verb: "purge", until } })
+    await world.vault.annotate({ ...entry, approval: { verb: "purge", until } })
     return entry
   })
 }
@@ -127,7 +130,7 @@ export async function rotate(sources: Sources, world: World, tenant: string): Pr
       const now = entry.transition ? `it is ${entry.transition}` : `it is ${entry.state}`
       throw new TerminalError("NotActive", `${entry.name} cannot rotate its credential now: ${now}`)
     }
-    await world.vault.record({ ...entry, transition: "rotating" })
+    await world.vault.annotate({ ...entry, transition: "rotating" })
     return entry
   })
 }

@@ -59,7 +59,7 @@ export async function migrateFleet(
         const entry = entries.find(({ id }) => id === tenant)!
         const options = { limits: stepLimits(reviewed.fleet), ...(choice.to ? { to: choice.to } : {}) }
         await migrate(await uris(entry.cell).direct(entry.database), migrations, options)
-        await job.world.vault.record({ ...entry, schema })
+        await job.world.vault.annotate({ ...entry, schema })
         return `${name} is at ${goal.version.slice(0, 4)}`
       })
       return { ...done, version: goal.version, waiting }
@@ -135,13 +135,13 @@ async function undoTenant(
 ): Promise<string[]> {
   const { migrations, fleet } = reviewed
   const record = (schema: string) =>
-    world.vault.record({ ...entry, schema: heldSchema(schema, migrations.version) })
+    world.vault.annotate({ ...entry, schema: heldSchema(schema, migrations.version) })
   await record("unknown")
   const work = undo(uri, migrations, { limits: stepLimits(fleet), to: goal.number })
   await work.catch(() => {}) // it is thrown below, when the ledger knows how far it came
   const left = new Set(await applied(uri).catch(() => undefined))
   const steps = migrations.steps.filter(({ name }) => left.has(name))
-  if (steps.length === migrations.steps.length) await world.vault.record(entry)
+  if (steps.length === migrations.steps.length) await world.vault.annotate(entry)
   else if (left.size > 0 || goal.number === "0000") await record(versionOf(steps))
   return work
 }

@@ -25,6 +25,25 @@ export function openVault(
   const writes = rememberWrites()
   const read = createReader()
   let last: readonly ObservedSecret[] = []
+
+  /** `enabled`: undefined leaves that as it is. */
+  async function tag(entry: LedgerEntry, enabled: boolean | undefined): Promise<void> {
+    await take()
+    const tags = tagsNow(entry)
+    const name = secretName(entry.id)
+    await guarded(
+      `tag the secret ${name}`,
+      (abortSignal) =>
+        client.updateSecretProperties(name, "", {
+          ...(enabled === undefined ? {} : { enabled }),
+          tags,
+          abortSignal,
+        }),
+      permit.signal,
+    )
+    writes.note(name, tags[WRITTEN_AT])
+  }
+
   return {
     /**
      * All secrets, complete and with our own writes, or it throws; no value is read. One call per 25 secrets. The same
@@ -67,19 +86,10 @@ export function openVault(
     },
 
     /** Changes the tags; the value stays, and can be read while the entry's state is active. */
-    async record(entry: LedgerEntry): Promise<void> {
-      await take()
-      const tags = tagsNow(entry)
-      const enabled = entry.state === "active"
-      const what = `tag the secret ${secretName(entry.id)}`
-      await guarded(
-        what,
-        (abortSignal) =>
-          client.updateSecretProperties(secretName(entry.id), "", { enabled, tags, abortSignal }),
-        permit.signal,
-      )
-      writes.note(secretName(entry.id), tags[WRITTEN_AT])
-    },
+    record: (entry: LedgerEntry): Promise<void> => tag(entry, entry.state === "active"),
+
+    /** Changes the tags and nothing else: a secret that was disabled, for whatever reason, stays disabled. */
+    annotate: (entry: LedgerEntry): Promise<void> => tag(entry, undefined),
 
     /** Deletes the secret (soft: Key Vault keeps it for its retention). Deleting what is gone succeeds. */
     async forget(id: TenantId): Promise<void> {

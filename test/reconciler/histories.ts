@@ -6,11 +6,11 @@ import { type Course, type Files, planPass, readable, runPass, type Rules, RULES
 import {
   addForeignDatabase,
   allow,
+  annotateSecret,
   cellOf,
   CELLS,
   emptyWorld,
   sharedHosts,
-  tagSecret,
   type SimulatedSecret,
   type SimulatedWorld,
 } from "./simulation.ts"
@@ -257,7 +257,7 @@ export function befall(life: Life, event: Event): void {
     case "rotate":
       // As the command does: it refuses whoever is not served, or is in the middle of something.
       if (entry?.state !== "active" || entry.transition) return
-      tagSecret(world, { ...entry, transition: "rotating" })
+      annotateSecret(world, { ...entry, transition: "rotating" })
       break
     case "database lost":
       for (const [each, { owner }] of world.databases) if (owner === event.id) world.databases.delete(each)

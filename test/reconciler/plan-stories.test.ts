@@ -70,6 +70,17 @@ test("a file that comes back with another name finds a database that was not clo
   expectAtRest(life)
 })
 
+test.each([
+  { kind: "approve", id: BOB, verb: "retire" },
+  { kind: "rotate", id: BOB },
+] as const)("$kind does not hand out a password that a repair, cut short, has replaced", (event) => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "secret disabled", id: BOB })
+  passUntil(life, "credential")
+  happen(life, event)
+  expectAtRest(life)
+})
+
 test("a new password that was not published yet is no trap for a rename", () => {
   const life = fleetOf(ADA, BOB)
   happen(life, { kind: "secret disabled", id: BOB })

@@ -253,16 +253,26 @@ function setSecret(
 /** A person's decision, good for an hour. */
 export function allow(world: SimulatedWorld, entry: LedgerEntry, verb: ApprovalVerb): void {
   world.approved.add(`${verb} ${entry.id}`)
-  tagSecret(world, { ...entry, approval: { verb, until: new Date(world.now + 3_600_000).toISOString() } })
+  annotateSecret(world, {
+    ...entry,
+    approval: { verb, until: new Date(world.now + 3_600_000).toISOString() },
+  })
 }
 
-export function tagSecret(world: SimulatedWorld, entry: LedgerEntry): void {
+function tagSecret(
+  world: SimulatedWorld,
+  entry: LedgerEntry,
+  enabled = entry.state === "active",
+): void {
   const found = world.secrets.get(secretName(entry.id))
   if (!found) throw new TerminalError("VaultRejected", "404 SecretNotFound")
   touch(world, entry.id, found, "tagged")
-  const enabled = entry.state === "active"
   world.secrets.set(secretName(entry.id), { ...found, enabled, tags: toTags(entry), changedAt: world.now })
 }
+
+/** As a person's command does it: a secret that is disabled stays so. */
+export const annotateSecret = (world: SimulatedWorld, entry: LedgerEntry): void =>
+  tagSecret(world, entry, world.secrets.get(secretName(entry.id))?.enabled)
 
 /** The database that whoever reads this secret now gets to; undefined where nothing lets them in. */
 export function served(world: SimulatedWorld, id: TenantId): SimulatedDatabase | undefined {
