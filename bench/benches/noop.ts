@@ -2,6 +2,7 @@
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import path from "node:path"
+import { HEAP } from "../../local/part.ts"
 import type { Bench, Contestant, Figures } from "../bench.ts"
 import { type Child, startChild } from "../child.ts"
 import { branchOf, projectsOf, writeFleet } from "../noop/fleet.ts"
@@ -35,6 +36,7 @@ export const bench: Bench = {
       // Neon takes 20 lists at once, but not again and again, as here.
       NEON_REQUESTS_PER_SECOND: "10000",
       NEON_DATABASE_OWNER: "owner",
+      NODE_OPTIONS: HEAP,
     }
     const [ours, bare] = [
       startChild(program("pass.ts"), ["ours"], env),
