@@ -19,9 +19,10 @@ export async function emptySystems(systems: Systems): Promise<void> {
   await removeSecrets(systems)
 }
 
-/** What a reconciler that is gone has asked of Neon may still be under way. */
+/** What a reconciler that is gone has asked of Neon may still be under way, and a fault that struck it take effect only now. */
 const neonHasEnded = (systems: Systems) =>
   eventually("Neon's operations have ended", async () => {
+    systems.neon.faults.clear()
     const operations = await systems.sql(
       "neon_control",
       "select status from operations where status not in ('finished', 'failed', 'cancelled', 'skipped')",
