@@ -53,13 +53,14 @@ export class MarkerMismatch extends Error {
 /**
  * Sets the session's limits and reads the marker, in one round trip. The limits are no start-up parameters because
  * PgBouncer, which Neon's pooled hosts are, refuses those. There they hold for one of the sessions that it lends, so
- * nothing may depend on them: our own limit, a second later, cancels what takes too long.
+ * nothing may depend on them: our own limit, a second later, cancels what takes too long. The catalogue is read as
+ * directly as can be (1262 is pg_database itself, in every Postgres): a new session has nothing of it in memory yet.
  */
-const INTRODUCE = `
-  select set_config('statement_timeout', $1, false),
-         set_config('idle_in_transaction_session_timeout', $1, false),
-         shobj_description(oid, 'pg_database') as marker
-  from pg_database where datname = current_database()`
+const introduction = (statementTimeout: number) => `
+  set statement_timeout = ${statementTimeout};
+  set idle_in_transaction_session_timeout = ${statementTimeout};
+  select description as marker from pg_catalog.pg_shdescription where classoid = 1262
+     and objoid = (select oid from pg_catalog.pg_database where datname = current_database())`
 
 /** How long a statement may keep those behind it waiting, in milliseconds. */
 const STALL = 300
@@ -86,11 +87,9 @@ export async function openConnection(
   const connection = wrap(credential.uri, settings)
   try {
     await connection.start()
-    const { rows } = await connection.query<{ marker: string | null }>({
-      text: INTRODUCE,
-      values: [String(settings.statementTimeout)],
-    })
-    settings.checkMarker(rows[0]?.marker ?? null, tenant, credential.fleet)
+    const results = await connection.query(introduction(settings.statementTimeout))
+    const [, , comment] = results as unknown as QueryResult<{ marker: string }>[]
+    settings.checkMarker(comment!.rows[0]?.marker ?? null, tenant, credential.fleet)
     connection.openedAt = performance.now()
     return connection
   } catch (error) {
