@@ -38,14 +38,12 @@ export const bench: Bench = {
       NEON_DATABASE_OWNER: "owner",
       NODE_OPTIONS: HEAP,
     }
-    const [ours, bare] = [
-      startChild(program("pass.ts"), ["ours"], env),
-      startChild(program("pass.ts"), ["bare"], env),
-    ]
+    const start = (what: string) => startChild(program("pass.ts"), [what], env)
+    const [ours, bare, diff] = [start("ours"), start("bare"), start("diff")]
     try {
       yield {
         name: `${count} tenants in ${projects.length} cells`,
-        contestants: [contestant("bare lists", "limit", bare), contestant("tenantry", "ours", ours)],
+        contestants: [contestant("bare lists", "limit", bare), contestant("tenantry", "ours", ours, diff)],
         metrics: [
           { name: "ms", isCompared: true },
           { name: "diff ms", digits: 1 },
@@ -61,15 +59,19 @@ export const bench: Bench = {
         warmups: 2,
       }
     } finally {
-      await ours.close()
-      await bare.close()
+      for (const child of [ours, bare, diff]) await child.close()
       listing.disconnect()
     }
   },
 }
 
-const contestant = (name: string, role: Contestant["role"], child: Child): Contestant => ({
+/** The figures of all these processes, one after the other. */
+const contestant = (name: string, role: Contestant["role"], ...children: Child[]): Contestant => ({
   name,
   role,
-  measure: () => child.ask<Figures>("turn"),
+  async measure() {
+    const figures: Figures[] = []
+    for (const child of children) figures.push(await child.ask<Figures>("turn"))
+    return Object.assign({}, ...figures) as Figures
+  },
 })

@@ -1,6 +1,6 @@
 /**
- * Passes, or the bare lists that they need, in a process of their own: node pass.ts ours|bare; each message asks for
- * one turn, and the answer holds its figures.
+ * Passes, or the bare lists that they need, in a process of their own: node pass.ts ours|bare|diff; each message asks for
+ * one turn, and the answer holds its figures. "diff" computes, after a pass, the diff that the pass need not compute.
  */
 import { createApiClient } from "@neondatabase/api-client"
 import { readConfig } from "../../reconciler/config.ts"
@@ -12,7 +12,10 @@ import { openWorld } from "../../reconciler/world.ts"
 const config = readConfig(process.env)
 const world = openWorld(config)
 
-async function pass(): Promise<Record<string, number>> {
+type Figures = Record<string, number>
+
+/** A pass, and what it saw. Throws where something was to be done. */
+async function pass(): Promise<{ ms: number; review: Review }> {
   const reviews: Review[] = []
   const started = performance.now()
   const { outcomes } = await reconcile(config.sources, world, {
@@ -21,12 +24,23 @@ async function pass(): Promise<Record<string, number>> {
     progress: () => {},
   })
   const ms = performance.now() - started
-  const { read, fleet, migrations, cells, observed, plan } = reviews[0]!
+  const review = reviews[0]!
+  const { read, observed, plan } = review
   const size = observed.databases.length
   if (outcomes.length + plan.stalls.length + plan.withheld.length > 0 || read.tenants.length !== size)
     throw new Error(
       `a pass that was to do nothing read ${read.tenants.length} of ${size} tenants, and: ${JSON.stringify([read.problems, plan]).slice(0, 400)}`,
     )
+  return { ms, review }
+}
+
+async function ours(): Promise<Figures> {
+  const { ms } = await pass()
+  return { ms, "MB resident": process.memoryUsage.rss() / 1e6 }
+}
+
+async function diffed(): Promise<Figures> {
+  const { read, fleet, migrations, cells, observed } = (await pass()).review
   const desired = {
     fleet: fleet.fleet,
     cells,
@@ -37,11 +51,11 @@ async function pass(): Promise<Record<string, number>> {
   }
   const begun = performance.now()
   diff(desired, observed, Date.now())
-  return { ms, "diff ms": performance.now() - begun, "MB resident": process.memoryUsage.rss() / 1e6 }
+  return { "diff ms": performance.now() - begun }
 }
 
 /** The same clients and the same calls side by side; nothing is made of the answers. */
-async function lists(): Promise<Record<string, number>> {
+async function lists(): Promise<Figures> {
   const { apiUrl, apiKey, cells } = config.neon
   const client = (neon ??= createApiClient({ baseURL: apiUrl, apiKey }))
   vault ??= createVaultClient(config.vaultUrl)
@@ -58,6 +72,6 @@ async function lists(): Promise<Record<string, number>> {
 let neon: ReturnType<typeof createApiClient> | undefined
 let vault: ReturnType<typeof createVaultClient> | undefined
 
-const turn = process.argv[2] === "ours" ? pass : lists
+const turn = { ours, bare: lists, diff: diffed }[process.argv[2]!]!
 process.on("message", () => void turn().then((figures) => process.send!(figures)))
 process.on("disconnect", () => process.exit())

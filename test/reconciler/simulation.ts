@@ -259,11 +259,7 @@ export function allow(world: SimulatedWorld, entry: LedgerEntry, verb: ApprovalV
   })
 }
 
-function tagSecret(
-  world: SimulatedWorld,
-  entry: LedgerEntry,
-  enabled = entry.state === "active",
-): void {
+function tagSecret(world: SimulatedWorld, entry: LedgerEntry, enabled = entry.state === "active"): void {
   const found = world.secrets.get(secretName(entry.id))
   if (!found) throw new TerminalError("VaultRejected", "404 SecretNotFound")
   touch(world, entry.id, found, "tagged")
