@@ -259,7 +259,7 @@ const listens = async (port: number) => {
 }
 
 /** Below the range that the system hands out by itself, so that it is still free at the next start. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000)
     if (!(await listens(port))) return port

@@ -1,6 +1,6 @@
 /** The life of a tenant that has no file: retired, kept for its grace period, purged; or served on, where it may not go. */
 import type { Action, Change, ChangeKind, Stall } from "./action.ts"
-import type { ApprovalVerb, LedgerEntry } from "./ledger.ts"
+import type { ApprovalVerb, LedgerEntry, ObservedSecret } from "./ledger.ts"
 import { broken, destroy, type Facts, isApproved, missing, record, type Result } from "./lifecycle.ts"
 import { isOurName, retiredDatabaseName } from "./tenant.ts"
 
@@ -82,11 +82,19 @@ export function absent(facts: Facts): Result {
     const actions: Action[] = [record(whole), secure, { kind: "close", database: shelf }]
     return { kind: "repair", tenant: id, name, cell, actions }
   }
-  // Whoever edits the tag by hand starts the grace period anew.
-  const since = Math.max(Date.parse(entry.retiredAt), secret!.changedAt)
-  if (now - since < gracePeriod && !isApproved(facts, "purge")) return undefined
+  if (now < endOfGrace(entry.retiredAt, secret!, gracePeriod) && !isApproved(facts, "purge")) return undefined
   return change("purge", "purge", [purging, ...destroy(shelf)])
 }
+
+/**
+ * When a tenant that was retired at `retiredAt` (ISO 8601) may be purged, in milliseconds since 1970. Whoever edits the tag
+ * by hand starts the grace period anew.
+ */
+export const endOfGrace = (
+  retiredAt: string,
+  { changedAt }: Pick<ObservedSecret, "changedAt">,
+  gracePeriod: number,
+): number => Math.max(Date.parse(retiredAt), changedAt) + gracePeriod
 
 /**
  * What a tenant needs that has no file and may not be removed: to be served as before, and, since programs know the

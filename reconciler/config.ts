@@ -12,13 +12,18 @@ import {
 import type { CellConfig, NeonConfig } from "./providers/neon.ts"
 import { isTrustworthy } from "./providers/tokens.ts"
 import type { Sources } from "./reconcile.ts"
+import { NEON_ID } from "./tenant.ts"
 
 const neonId = z
   .string()
-  .regex(/^[a-z0-9-]{1,60}$/, { error: "must be an id of Neon's: lower-case letters, digits, hyphens" })
+  .regex(NEON_ID, { error: "must be an id of Neon's: lower-case letters, digits, hyphens" })
+const isCell = (pair: string): boolean => {
+  const ids = pair.split("/")
+  return ids.length === 2 && ids.every((id) => NEON_ID.test(id))
+}
 /** Cells as one writes them: project/branch,project/branch. */
 const cells = list
-  .refine((pairs) => pairs.every((pair) => /^[a-z0-9-]{1,60}\/[a-z0-9-]{1,60}$/.test(pair)), {
+  .refine((pairs) => pairs.every(isCell), {
     error: "must be project/branch, with commas between two: quiet-sea-1/br-one,quiet-sea-2/br-two",
   })
   .transform((pairs) =>

@@ -1,6 +1,7 @@
 /** Reads tenants/: files in, tenants out, and for every file that is no tenant one line that says why. */
 import { createHash } from "node:crypto"
 import { statSync } from "node:fs"
+import { sameList } from "./same.ts"
 import { nameKey, Tenant, TenantId } from "./tenant.ts"
 import { type Listed, readFolder } from "./tenants-folder.ts"
 import { faulty, parseYamlFile, type Problem, readText, type YamlFile } from "./yaml-file.ts"
@@ -17,27 +18,27 @@ type Remembered = { stamp: string | undefined; digest: string; read: YamlFile<Te
 /** What the last read made of each file, by its path, and of all of them, so that the next one does only what is new. */
 export type FileMemory = {
   files: ReadonlyMap<string, Remembered>
-  all?: { seeds: ReadonlySet<string> | undefined; read: ReadTenants }
+  all?: { found: readonly Remembered[]; seeds: ReadonlySet<string> | undefined; read: ReadTenants }
 }
 export const createFileMemory = (): FileMemory => ({ files: new Map() })
 
 /**
  * Reads every file that declares a tenant, see tenants-folder.ts. With `seeds` a file that names another seed is faulty. `memory` holds
- * no more than the files of the last read; where nothing has changed since, the result is that read's. Throws only where the folder itself cannot be read.
+ * no more than the files of the last read; where nothing has changed since, the result is that read's. Throws only where
+ * the folder itself cannot be read.
  */
 export async function readTenants(
   directory: string,
   seeds?: ReadonlySet<string>,
   memory: FileMemory = createFileMemory(),
 ): Promise<ReadTenants> {
-  const last = memory.files
+  const { files: last, all } = memory
   const found = await readFolder(directory, (listed) => readOne(listed, last.get(listed.file)))
-  const isSame = found.length === last.size && found.every((one) => one === last.get(one.read.file))
-  if (isSame && memory.all && areSame(memory.all.seeds, seeds)) return memory.all.read
+  if (all && sameList(all.found, found) === all.found && areSame(all.seeds, seeds)) return all.read
   const files = found.map(({ read }) => read)
   const read = refuseClashes(seeds ? files.map((file) => refuseUnknownSeed(file, seeds)) : files)
   memory.files = new Map(found.map((remembered) => [remembered.read.file, remembered]))
-  memory.all = { seeds, read }
+  memory.all = { found, seeds, read }
   return read
 }
 

@@ -1,4 +1,5 @@
 /** The last diff, kept while it holds: most passes find everything as the one before did. */
+import { endOfGrace } from "./absence.ts"
 import { type Desired, type Diff, diff, type Observed } from "./plan.ts"
 import { isSameRecord } from "./same.ts"
 
@@ -29,9 +30,9 @@ export function rememberDiff(): typeof diff {
 /** When the first grace period ends: the one thing that time alone brings about. Milliseconds since 1970. */
 const nextPurge = ({ fleet, gracePeriod }: Desired, { secrets }: Observed): number =>
   secrets.reduce(
-    (soonest, { entry, changedAt }) =>
-      entry?.retiredAt && entry.fleet === fleet
-        ? Math.min(soonest, Math.max(Date.parse(entry.retiredAt), changedAt) + gracePeriod)
+    (soonest, secret) =>
+      secret.entry?.retiredAt && secret.entry.fleet === fleet
+        ? Math.min(soonest, endOfGrace(secret.entry.retiredAt, secret, gracePeriod))
         : soonest,
     Number.POSITIVE_INFINITY,
   )

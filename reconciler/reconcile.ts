@@ -4,8 +4,8 @@
  *     readTenants -> observe -> diff -> restrain -> take turns -> (lease) -> apply -> outcomes
  *
  * It remembers nothing but which databases it has found to be strangers', whose migration failed lately, what it has
- * parsed, and that nothing was to be done: what it does follows from the files and from what Neon and the vault list. A pass in which nothing changed costs those lists
- * and no more.
+ * parsed, and that nothing was to be done: what it does follows from the files and from what Neon and the vault list. A
+ * pass in which nothing changed costs those lists and no more.
  */
 import { apply, type Outcome, type Progress } from "./apply.ts"
 import { readTenants, type ReadTenants } from "./desired.ts"

@@ -35,8 +35,11 @@ export const TenantName = z
 
 export type TenantName = z.infer<typeof TenantName>
 
+/** How Neon's ids of projects and branches look. */
+export const NEON_ID = /^[a-z0-9-]{1,60}$/
+
 /** A cell is called by the id of its Neon project. */
-export const CellName = z.string({ error: "must be the id of a Neon project" }).regex(/^[a-z0-9-]{1,60}$/, {
+export const CellName = z.string({ error: "must be the id of a Neon project" }).regex(NEON_ID, {
   error: "must be the id of a Neon project: lower-case letters, digits, hyphens",
 })
 

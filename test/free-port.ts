@@ -2,13 +2,10 @@ import { randomInt } from "node:crypto"
 import { once } from "node:events"
 import { createServer } from "node:net"
 
-/**
- * A port that nobody listens on, of the 10,000 from `first`: the usual ones are below the ranges from which the operating
- * system's and Postgres's ports are taken.
- */
-export async function freePort(first = 10_000): Promise<number> {
+/** A port that nobody listens on, below the ranges from which the operating system and Postgres's port are taken. */
+export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(first, first + 10_000)
+    const port = randomInt(10_000, 20_000)
     const probe = createServer().listen(port)
     const isFree = await once(probe, "listening").then(
       () => true,

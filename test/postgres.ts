@@ -5,8 +5,7 @@ import { existsSync } from "node:fs"
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { type Postgres, removePostgres, startPostgres } from "../local/postgres.ts"
-import { freePort } from "./free-port.ts"
+import { freePort, type Postgres, removePostgres, startPostgres } from "../local/postgres.ts"
 
 const REPOSITORY = path.resolve(import.meta.dirname, "..")
 const CACHE = path.join(REPOSITORY, "node_modules/.cache")
@@ -20,7 +19,7 @@ export async function startTestPostgres(options: {
   const source = existsSync(path.join(directory, "port")) ? undefined : await original()
   if (source) {
     copy(source, directory)
-    await writeFile(path.join(directory, "port"), String(await freePort(20_000)))
+    await writeFile(path.join(directory, "port"), String(await freePort()))
   }
   return startPostgres(options)
 }

@@ -1,6 +1,7 @@
 /** What listed secrets mean: worked out once, and again where one has changed since. */
 import type { SecretProperties } from "@azure/keyvault-secrets"
 import { fromTags, type ObservedSecret, ownerOf } from "../ledger.ts"
+import { sameList } from "../same.ts"
 
 type Tags = SecretProperties["tags"]
 
@@ -26,12 +27,19 @@ export const toSecret = (properties: SecretProperties): ObservedSecret => {
 /** A secret as it was read, and the tags that it was read from. */
 type Read = { tags: Tags; secret: ObservedSecret }
 
-/** Of one list: `of` as `toSecret`; `keep`, once the list is complete, has the next one compared with it. */
-export type Reading = { of: (properties: SecretProperties) => ObservedSecret; keep: () => void }
+/**
+ * Of one list: `add` gives what `toSecret` does; `keep`, once the list is complete, has the next one compared with it, and
+ * returns its secrets: the same value as the last time where they are the same.
+ */
+export type Reading = {
+  add: (properties: SecretProperties) => ObservedSecret
+  keep: () => readonly ObservedSecret[]
+}
 
 /** Begins to read a list; nothing is known before the first one was kept. Lists in one order are read quickest. */
 export function createReader(): () => Reading {
   let last: readonly Read[] = []
+  let secrets: readonly ObservedSecret[] = []
   return () => {
     const known = last
     const list: Read[] = []
@@ -45,7 +53,7 @@ export function createReader(): () => Reading {
     }
 
     return {
-      of(properties) {
+      add(properties) {
         const { name, tags } = properties
         const before = knownAs(name)
         const read = before && isSame(before, properties) ? before : { tags, secret: toSecret(properties) }
@@ -54,6 +62,11 @@ export function createReader(): () => Reading {
       },
       keep() {
         last = list
+        secrets = sameList(
+          secrets,
+          list.map(({ secret }) => secret),
+        )
+        return secrets
       },
     }
   }

@@ -2,7 +2,6 @@
 import type { SecretClient, SecretProperties } from "@azure/keyvault-secrets"
 import { TerminalError } from "../errors.ts"
 import { fromTags, type LedgerEntry, type ObservedSecret, toTags } from "../ledger.ts"
-import { sameList } from "../same.ts"
 import { secretName, type TenantId } from "../tenant.ts"
 import { createTokenBucket, type Permit } from "./pacing.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
@@ -24,7 +23,6 @@ export function openVault(
   const take = createTokenBucket(writesPerSecond, "vault writes")
   const writes = rememberWrites()
   const read = createReader()
-  let last: readonly ObservedSecret[] = []
 
   /** `enabled`: undefined leaves that as it is. */
   async function tag(entry: LedgerEntry, enabled: boolean | undefined): Promise<void> {
@@ -51,16 +49,13 @@ export function openVault(
      */
     async list(): Promise<readonly ObservedSecret[]> {
       return guarded("list the secrets", async (abortSignal) => {
-        const secrets: ObservedSecret[] = []
         const reading = read()
         const pages = client.listPropertiesOfSecrets({ abortSignal }).byPage({ maxPageSize: 25 })
         for await (const page of ahead(pages)) {
           writes.assertShown(page)
-          for (const properties of page) secrets.push(reading.of(properties))
+          for (const properties of page) reading.add(properties)
         }
-        reading.keep()
-        last = sameList(last, secrets)
-        return last
+        return reading.keep()
       })
     },
 

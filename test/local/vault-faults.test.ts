@@ -24,6 +24,17 @@ describe("a fault", () => {
     raw(vault.server, method, path, { token, body })
   const put = (name: string, value: string) => send("PUT", `/secrets/${name}?api-version=7.6`, { value })
   const value = async (name = "a") => (await client.getSecret(name)).value
+  const untilStruck = () => expect.poll(() => vault.server.faults.list(), { timeout: 10_000 }).toEqual([])
+  /** Sets "a" to "2", and goes away once a fault has struck. */
+  const writeAndGiveUp = async () => {
+    const patience = new AbortController()
+    const late = expect(client.setSecret("a", "2", { abortSignal: patience.signal })).rejects.toThrow(
+      /aborted/,
+    )
+    await untilStruck()
+    patience.abort()
+    await late
+  }
 
   test("throttled: 429 without Retry-After, as on the service, or with", async () => {
     add({ kind: "throttled" })
@@ -49,28 +60,16 @@ describe("a fault", () => {
 
   test("delay: whoever gives up finds the write done all the same", async () => {
     add({ kind: "delay", milliseconds: 1000 })
-    const patience = new AbortController()
-    const late = expect(client.setSecret("a", "2", { abortSignal: patience.signal })).rejects.toThrow(
-      /aborted/,
-    )
-    await expect.poll(() => vault.server.faults.list(), { timeout: 10_000 }).toEqual([])
-    patience.abort()
-    await late
+    await writeAndGiveUp()
     await expect.poll(() => value(), { timeout: 10_000 }).toBe("2")
   })
 
   test("held: whoever waits, or gave up, finds the write done once the faults are off, and not before", async () => {
     add({ kind: "held", match: { route: "SecretSet" } })
-    const patience = new AbortController()
-    const late = expect(client.setSecret("a", "2", { abortSignal: patience.signal })).rejects.toThrow(
-      /aborted/,
-    )
-    await expect.poll(() => vault.server.faults.list(), { timeout: 10_000 }).toEqual([])
-    patience.abort()
-    await late
+    await writeAndGiveUp()
     add({ kind: "held", match: { name: "b" } })
     const waiting = put("b", "1")
-    await expect.poll(() => vault.server.faults.list(), { timeout: 10_000 }).toEqual([])
+    await untilStruck()
     expect(await value()).toBe("1")
     vault.server.faults.clear()
     expect((await waiting).status).toBe(200)
@@ -80,7 +79,7 @@ describe("a fault", () => {
   test("a delay does not hold up the end of the server", async () => {
     add({ kind: "delay", milliseconds: 600_000 })
     const pending = send("GET", list)
-    await expect.poll(() => vault.server.faults.list(), { timeout: 10_000 }).toEqual([])
+    await untilStruck()
     const broken = expect(pending).rejects.toThrow()
     const other = await testVault()
     await vault[Symbol.asyncDispose]()

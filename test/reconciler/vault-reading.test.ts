@@ -36,7 +36,7 @@ test("a secret means what its properties say now, whatever they said in the list
         const reading = read()
         for (const one of list) {
           const listed = { vaultUrl: "https://vault", ...one }
-          expect(reading.of(listed)).toEqual(toSecret(listed))
+          expect(reading.add(listed)).toEqual(toSecret(listed))
         }
         // A list that was cut short is not kept.
         if (index % 3 !== 2) reading.keep()
@@ -53,10 +53,10 @@ test("what is as it was in the list before is the same value", () => {
     tags: { ...WHOLE },
   }))
   const once = read()
-  const before = [once.of(first!), once.of(other!)]
+  const before = [once.add(first!), once.add(other!)]
   once.keep()
   const again = read()
-  const after = [again.of({ ...other!, tags: { ...WHOLE } }), again.of({ ...first!, tags: { ...WHOLE } })]
+  const after = [again.add({ ...other!, tags: { ...WHOLE } }), again.add({ ...first!, tags: { ...WHOLE } })]
   expect(after[1]).toBe(before[0])
   expect(after[0]).toBe(before[1])
 })
