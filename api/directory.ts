@@ -6,12 +6,13 @@ import { forLog } from "./failures.ts"
 import { labelOf } from "./host.ts"
 import { Problem } from "./problems.ts"
 
-/** `hosts`: its own, in lower case. */
+/** `hosts`: its own, in lower case. `isSettled`: that the name is its own, whoever else claims it, see ledger.ts. */
 export type NamedTenant = {
   id: TenantId
   name: string
   state: string
   schema: string
+  isSettled: boolean
   hosts?: readonly string[] | undefined
 }
 
@@ -114,7 +115,10 @@ export function createDirectory(
   }
 }
 
-/** A key leads to the one who is not retired. Where two claim it, it leads to nobody. */
+/**
+ * A key leads to the one who is served, or is to be, rather than to one who is retired; and a name to the one whose it surely is.
+ * Where two claim it all the same, it leads to nobody.
+ */
 function index(
   tenants: NamedTenant[],
   keysOf: (tenant: NamedTenant) => readonly string[],
@@ -125,8 +129,9 @@ function index(
   const claims = tenants.flatMap((tenant) => [...new Set(keysOf(tenant))].map((key) => ({ key, tenant })))
   for (const [key, group] of Map.groupBy(claims, (claim) => claim.key)) {
     const claimants = group.map(({ tenant }) => tenant)
-    const served = claimants.filter((tenant) => !isRetired(tenant))
-    const candidates = served.length > 0 ? served : claimants.slice(0, 1)
+    const candidates =
+      ranks[what].map((rank) => claimants.filter(rank)).find(({ length }) => length > 0) ??
+      claimants.slice(0, 1)
     if (candidates.length === 1) found.set(key, candidates[0]!)
     else
       log.error(
@@ -135,6 +140,13 @@ function index(
       )
   }
   return found
+}
+
+const isKept = (tenant: NamedTenant) => !isRetired(tenant)
+/** While a name passes from one to another, both claim it for a moment; a host never leads to two. */
+const ranks: Record<"name" | "host", readonly ((tenant: NamedTenant) => boolean)[]> = {
+  name: [({ isSettled }) => isSettled, (tenant) => isKept(tenant) && tenant.state !== "reserved", isKept],
+  host: [isKept],
 }
 
 /** The same tenants without hosts in our own domains: those are other tenants', or may be some day. */

@@ -35,6 +35,7 @@ export function openTemplate({ template, fleet, folder }: TemplateSettings): {
         hosts,
         state: suspended ? "suspended" : "active",
         schema: "unknown",
+        isSettled: true,
       }))
     },
   }

@@ -2,13 +2,13 @@
 import type { Action, Change, ChangeKind, Stall } from "./action.ts"
 import type { ApprovalVerb, LedgerEntry, ObservedSecret } from "./ledger.ts"
 import { broken, destroy, type Facts, isApproved, missing, record, type Result } from "./lifecycle.ts"
-import { isOurName, retiredDatabaseName } from "./tenant.ts"
+import { isOurName, nameOfDatabase, retiredDatabaseName } from "./tenant.ts"
 
 /** A tenant whose file is gone: retired first, purged after the grace period. */
 export function absent(facts: Facts): Result {
   const { id, fleet, cell, secret, entry, located, now, gracePeriod } = facts
   const shelf = retiredDatabaseName(id)
-  const name = entry?.name ?? located?.replace(/^products-/, "") ?? id
+  const name = entry?.name ?? (located && nameOfDatabase(located)) ?? located ?? id
   const change = (kind: "retire" | "purge", verb: ApprovalVerb, actions: Action[]): Change => ({
     kind,
     tenant: id,
@@ -107,7 +107,9 @@ function staying(
   const { transition, ...rest } = entry
   const isActive = entry.state === "active"
   const isUnknown = entry.schema === "none" || entry.schema === "unknown"
-  const whole: LedgerEntry = { ...rest, database: located!, ...(isUnknown ? { schema: version } : {}) }
+  // A rename whose file went midway: the database has the new name already, and nobody else can have it.
+  const name = nameOfDatabase(located!) ?? entry.name
+  const whole: LedgerEntry = { ...rest, name, database: located!, ...(isUnknown ? { schema: version } : {}) }
   const migrate: Action = { kind: "migrate", database: located! }
   const change = (kind: ChangeKind, ...actions: Action[]): Change => ({
     kind,
@@ -116,7 +118,8 @@ function staying(
     cell,
     actions,
   })
-  if (transition !== undefined || secret!.enabled !== isActive || isTampered) {
+  const isMoved = entry.database !== located
+  if (transition !== undefined || secret!.enabled !== isActive || isTampered || isMoved) {
     const settle: Action[] = isActive
       ? [
           { kind: "credential", database: located!, slot: entry.slot, exclusive: true },

@@ -82,13 +82,13 @@ export type Withheld = {
   isStalled?: boolean
 }
 
-/** The database name that must, in the change's cell, be free before the action. */
+/** The database name that must be free before the action, see names.ts. */
 export const claimedBy = (action: Action): string | undefined => {
   if (action.kind === "create") return action.database
   return action.kind === "rename" ? action.to : undefined
 }
 
-/** The database name that is, in the change's cell, free after the action. */
+/** The database name that is free after the action. */
 export const vacatedBy = (action: Action): string | undefined => {
   if (action.kind === "drop") return action.database
   return action.kind === "rename" ? action.from : undefined

@@ -18,7 +18,7 @@ import {
   withLogin,
 } from "./providers/postgres.ts"
 import { type FleetId, type Marker, retiredDatabaseName, secretName, type TenantId } from "./tenant.ts"
-import { expectVacancies, type Vacancies } from "./vacancies.ts"
+import { expectVacancies } from "./vacancies.ts"
 import {
   cellNamed,
   existingIn,
@@ -68,7 +68,8 @@ export async function apply(
   const urisOf = ownerUris(world)
   const databases = new Map(world.cells.map(({ name }) => [name, existingIn(observed, name) ?? ""]))
 
-  const applyChange = async (change: Change, vacancies: Vacancies): Promise<Outcome> => {
+  const vacancies = expectVacancies(changes)
+  const applyChange = async (change: Change): Promise<Outcome> => {
     const started = performance.now()
     const elapsed = () => Math.round(performance.now() - started)
     const marker: Marker = { fleet, tenant: change.tenant }
@@ -93,10 +94,7 @@ export async function apply(
     progress({ kind: "change", outcome })
     return outcome
   }
-  // A name that is taken in one cell is free in the others.
-  const byCell = Map.groupBy(changes, ({ cell }) => cell)
-  const vacancies = new Map([...byCell].map(([cell, those]) => [cell, expectVacancies(those)]))
-  return Promise.all(changes.map((change) => applyChange(change, vacancies.get(change.cell)!)))
+  return Promise.all(changes.map(applyChange))
 }
 
 /** One write to one system. Each may be done again: a pass that was cut short before its success was seen does so. */

@@ -1,6 +1,6 @@
 /** The ledger: what the tags of a tenant's secret say. Tags never hold a credential: to list secrets is to read them. */
 import { z } from "zod"
-import { FleetId, secretName, Slot, TenantId } from "./tenant.ts"
+import { databaseName, FleetId, secretName, Slot, TenantId } from "./tenant.ts"
 
 const TenantState = z.enum(["reserved", "active", "suspended", "retired", "purging"])
 /**
@@ -37,6 +37,15 @@ export type LedgerEntry = {
 
 /** Whether the tenant is out of service until somebody restores it, or for good. */
 export const isRetired = ({ state }: { state: string }): boolean => state === "retired" || state === "purging"
+
+/**
+ * Whether the entry's name surely is its tenant's: while one gives a name up and another takes it, the ledger has it twice
+ * for a moment.
+ */
+export const isSettled = ({ state, transition, name, database }: LedgerEntry): boolean =>
+  (state === "active" || state === "suspended") &&
+  transition !== "renaming" &&
+  database === databaseName(name)
 
 /**
  * A secret that the vault lists. `owner`: the fleet that its tags name, undefined where they name none. `entry`: what

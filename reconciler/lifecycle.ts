@@ -181,9 +181,12 @@ function live(facts: Facts, tenant: Tenant): Change | Stall {
   const isRecreated = entry && !located && entry.state !== "reserved" && isApproved(facts, "recreate")
   if ((!entry && !located) || entry?.state === "reserved" || isRecreated) {
     const isAnnounced = entry?.state === "reserved" && (located !== undefined || entry.database === wanted)
+    const reserve: Action = { kind: "reserve", entry: { ...next, schema: "none", state: "reserved" } }
+    // Its old name is given up before another may take it.
+    if (isRecreated && entry.database !== wanted) return change("create", reserve)
     return change(
       "create",
-      isAnnounced ? undefined : { kind: "reserve", entry: { ...next, schema: "none", state: "reserved" } },
+      isAnnounced ? undefined : reserve,
       located ? undefined : { kind: "create", database: wanted },
       { kind: "secure", database: located ?? wanted },
       ...move,
@@ -199,10 +202,9 @@ function live(facts: Facts, tenant: Tenant): Change | Stall {
   const secure: Action = { kind: "secure", database: located }
   if (!entry) {
     // A soft-deleted secret comes back as it was, so it is closed before its credential is changed. Its logins are open.
+    const closed: LedgerEntry = { ...next, database: located, state: "suspended", transition: "suspending" }
     const announce: Action | undefined =
-      secret || tenant.suspended
-        ? undefined
-        : { kind: "reserve", entry: { ...next, state: "suspended", transition: "suspending" } }
+      secret || tenant.suspended ? undefined : { kind: "reserve", entry: closed }
     return change("repair", secure, announce, ...move, ...rows, ...settle(whole))
   }
   if (isRetired(entry)) {
@@ -223,10 +225,10 @@ function live(facts: Facts, tenant: Tenant): Change | Stall {
     )
   }
   if (move.length > 0 || entry.transition === "renaming" || entry.database !== wanted) {
-    const isClosed = entry.transition === "renaming" || entry.state === "suspended"
-    const announce = isClosed ? undefined : record({ ...entry, transition: "renaming" })
+    const isAnnounced = entry.transition === "renaming"
+    const announce = isAnnounced ? undefined : record({ ...entry, transition: "renaming" })
     const rename = change("rename", announce, ...move, ...settle(next))
-    if (entry.transition !== "renaming" || tenant.suspended) return rename
+    if (!isAnnounced || entry.state === "suspended" || tenant.suspended) return rename
     // Closed for a rename that cannot be finished now: then it is served from where it is.
     const { transition: _, ...kept } = entry
     const credential: Action = { kind: "credential", database: located, slot, exclusive: true }

@@ -1,10 +1,19 @@
 /** What must be done, as values: desired and observed go in, changes come out. Nothing here touches the world. */
 import { absent } from "./absence.ts"
-import type { Action, Change, Stall } from "./action.ts"
+import type { Change, Stall } from "./action.ts"
 import { fullName, misplaced, openRoom, type Place, placeNamer } from "./cells.ts"
+import { withoutCycles } from "./cycles.ts"
 import { type Contest, grantHosts, holdersOf } from "./hosts.ts"
 import { entriesOf, type LedgerEntry, type ObservedSecret } from "./ledger.ts"
-import { believed, declaredEntry, expectedDatabase, type Facts, present, record } from "./lifecycle.ts"
+import {
+  believed,
+  declaredEntry,
+  expectedDatabase,
+  type Facts,
+  present,
+  record,
+  type Result,
+} from "./lifecycle.ts"
 import { isOurName, type Marker, type Tenant, type TenantId, transitDatabaseName } from "./tenant.ts"
 
 /** A database that Neon lists. `marker`: null where it has none of ours, undefined where nobody looked. */
@@ -28,6 +37,8 @@ export type Diff = {
   contests: readonly Contest[]
   /** Of those with a change or a stall, whose database is listed where the ledger has it: the cell. */
   homes: ReadonlyMap<TenantId, string>
+  /** Databases that the ledger has and nobody sees: their names stay taken until the tenants are made anew or forgotten. */
+  unseen: readonly Place[]
   /** What is there and not ours: shown, and never written. */
   unmanaged: { databases: readonly Place[]; secrets: readonly string[] }
 }
@@ -106,9 +117,13 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
   const holders = holdersOf(found.flatMap(({ facts }) => facts.entry ?? []))
   const contests: Contest[] = []
   const homes = new Map<TenantId, string>()
+  const unseen: Place[] = []
   const results = found.map(({ facts, stall, home }) => {
     const result = resultOf(facts, stall)
     if (result && home !== undefined) homes.set(facts.id, home)
+    const { entry, located } = facts
+    if (entry && !located && (entry.state === "active" || entry.state === "suspended") && !isCreate(result))
+      unseen.push({ cell: entry.cell, name: entry.database })
     return result
   })
   function resultOf(facts: Facts, stall: Stall | undefined) {
@@ -129,6 +144,7 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     stalls: results.filter((result) => result !== undefined && "reason" in result),
     contests,
     homes,
+    unseen,
     unmanaged: {
       databases: observed.databases
         .filter((database) => !managed.has(database))
@@ -141,6 +157,9 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     },
   }
 }
+
+const isCreate = (result: Result): boolean =>
+  result !== undefined && "actions" in result && result.actions.some(({ kind }) => kind === "create")
 
 /** What follows once the hosts that the file declares are free. */
 const takeHosts = (facts: Facts, tenant: Tenant): Change => ({
@@ -196,53 +215,3 @@ const ambiguous = (
     .toSorted()
     .join(", ")}; remove the comment from those that are not the tenant's`,
 })
-
-type Rename = Extract<Action, { kind: "rename" }>
-const renameOf = (change: Change) =>
-  change.actions.find((action): action is Rename => action.kind === "rename")
-
-/** Where renames wait for each other in a circle, one of them steps aside to a name of its own first. */
-function withoutCycles(changes: readonly Change[]): readonly Change[] {
-  const aside = new Set(
-    Map.groupBy(changes, ({ cell }) => cell)
-      .values()
-      .flatMap(keysOfCycles),
-  )
-  return changes.map((change) => (aside.has(change) ? stepAside(change) : change))
-}
-
-/** Of each circle in one cell, the change whose stepping aside opens it. */
-function keysOfCycles(changes: readonly Change[]): Set<Change> {
-  const byFrom = new Map(
-    changes.flatMap((change) => {
-      const rename = renameOf(change)
-      return rename ? [[rename.from, { change, to: rename.to }] as const] : []
-    }),
-  )
-  const settled = new Set<string>()
-  const aside = new Set<Change>()
-  for (const start of byFrom.keys()) {
-    const path = new Set<string>()
-    let from = start
-    while (byFrom.has(from) && !settled.has(from) && !path.has(from)) {
-      path.add(from)
-      from = byFrom.get(from)!.to
-    }
-    if (path.has(from)) aside.add(byFrom.get(from)!.change)
-    for (const name of path) settled.add(name)
-  }
-  return aside
-}
-
-function stepAside(change: Change): Change {
-  const rest = transitDatabaseName(change.tenant)
-  const actions = change.actions.flatMap((action): Action[] =>
-    action.kind === "rename"
-      ? [
-          { ...action, to: rest },
-          { ...action, from: rest },
-        ]
-      : [action],
-  )
-  return { ...change, actions }
-}

@@ -1,7 +1,8 @@
 /** A part of a plan, and what it may not exceed. PURE */
-import { type Change, claimedBy, vacatedBy } from "./action.ts"
+import type { Change } from "./action.ts"
 import { fullName } from "./cells.ts"
 import { TerminalError } from "./errors.ts"
+import { openNames, vacatersIn } from "./names.ts"
 import type { Observed } from "./plan.ts"
 import type { Plan } from "./policy.ts"
 import { isRemoval, isWaiting } from "./render-plan.ts"
@@ -16,24 +17,15 @@ export function selectChanges(
   isWanted: (change: Change) => boolean,
 ): Plan {
   const changes = plan.changes.filter(isWanted)
-  const taken = new Set(databases.map(fullName))
-  const vacated = new Set(
-    changes.flatMap(({ cell, actions }) =>
-      actions.map((action) => fullName({ cell, name: vacatedBy(action) ?? "" })),
-    ),
-  )
-  for (const { name, cell, actions } of changes) {
-    const claimed = actions.map(claimedBy).find((each) => {
-      const place = fullName({ cell, name: each ?? "" })
-      return taken.has(place) && !vacated.has(place)
-    })
-    if (!claimed) continue
-    const holder = plan.changes.find(
-      (change) => change.cell === cell && change.actions.some((action) => vacatedBy(action) === claimed),
-    )
+  const rivalsOf = openNames({ databases, unmanaged: plan.unmanaged })
+  const [wanted, all] = [vacatersIn(changes), vacatersIn(plan.changes)]
+  for (const change of changes) {
+    const rival = rivalsOf(change).find((place) => !wanted.has(fullName(place)))
+    if (!rival) continue
+    const holder = all.get(fullName(rival))?.name ?? "another tenant"
     throw new TerminalError(
       "NameTaken",
-      `${name} needs the name ${claimed}, which ${holder?.name ?? "another tenant"} has to give up first: apply both`,
+      `${change.name} needs the name ${rival.name}, which ${holder} has to give up first: apply both`,
     )
   }
   return { ...plan, changes, withheld: plan.withheld.filter(({ change }) => isWanted(change)) }

@@ -69,6 +69,9 @@ export const nameKey = (name: string): string => name.normalize("NFKC").toLowerC
 export const isSameName = (one: string, other: string): boolean => nameKey(one) === nameKey(other)
 
 export const databaseName = (name: string): string => `${DATABASE_PREFIX}${name}`
+/** The name of the tenant whose database is called so; undefined where it is on a shelf, in transit or not ours. */
+export const nameOfDatabase = (database: string): string | undefined =>
+  database.startsWith(DATABASE_PREFIX) ? database.slice(DATABASE_PREFIX.length) : undefined
 /** Where a retired tenant's database waits for its purge, so that its name is free for others. */
 export const retiredDatabaseName = (id: TenantId): string => `retired-${id}`
 /** Where a database waits while another tenant takes its name (a cycle of renames). */

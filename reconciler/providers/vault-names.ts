@@ -1,8 +1,10 @@
 /** Who the tenants are, by their names: what the tags of the vault's secrets say, without any secret's value. */
-import { fromTags, type LedgerEntry } from "../ledger.ts"
+import { fromTags, isSettled, type LedgerEntry } from "../ledger.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
 
-export type ListedTenant = Pick<LedgerEntry, "id" | "name" | "state" | "schema" | "hosts">
+export type ListedTenant = Pick<LedgerEntry, "id" | "name" | "state" | "schema" | "hosts"> & {
+  isSettled: boolean
+}
 
 /**
  * Lists every tenant of the ledger, complete or not at all; needs the role Key Vault Secrets User. One call per 25
@@ -18,7 +20,7 @@ export function openTenantList(url: string): () => Promise<ListedTenant[]> {
           const entry = fromTags(secret, tags)
           if (!entry) continue
           const { id, name, state, schema, hosts } = entry
-          tenants.push({ id, name, state, schema, hosts })
+          tenants.push({ id, name, state, schema, hosts, isSettled: isSettled(entry) })
         }
       }
       return tenants

@@ -52,6 +52,7 @@ async function reconcile() {
     hosts: hosts?.map((host) => host.toLowerCase()).toSorted(),
     state: "active",
     schema: "0005:x",
+    isSettled: true,
   }))
   for (const { id } of listed)
     world.vault.set(id, { state: "active", uri: "postgres://u:p@h/d", fleet: FLEET })

@@ -17,6 +17,7 @@ const named = ({ id }: TestTenant, name: string): NamedTenant => ({
   name,
   state: "active",
   schema: "1",
+  isSettled: true,
 })
 
 beforeAll(async () => {

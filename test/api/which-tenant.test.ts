@@ -18,6 +18,7 @@ const named = (id: TestTenant["id"], name: string, state = "active", hosts: stri
   name,
   state,
   schema: "1",
+  isSettled: state === "active" || state === "suspended",
   hosts,
 })
 
@@ -281,6 +282,12 @@ test("a name follows its tenant, the retired one gives way, and a name that two 
   expect(await owner()).toBe(`of ${cafe.id}`)
   said = [named(shop.id, "shared"), named(cafe.id, "Other")]
   await expect.poll(owner).toBe(`of ${shop.id}`)
+  // While it passes from one to the other, both claim it.
+  said = [named(shop.id, "shared", "reserved"), { ...named(cafe.id, "Shared"), isSettled: false }]
+  await expect.poll(owner).toBe(`of ${cafe.id}`)
+  said = [named(shop.id, "shared"), { ...named(cafe.id, "Shared"), isSettled: false }]
+  await expect.poll(owner).toBe(`of ${shop.id}`)
+  expect(fresh.logged.join("")).not.toContain("name-claimed-twice")
   said = [named(shop.id, "shared"), named(cafe.id, "SHARED")]
   await expect.poll(owner).toBe(404)
   expect(fresh.logged.join("")).toContain("name-claimed-twice")

@@ -91,6 +91,28 @@ test("a name that a stranger has in one cell is free in the other, and taken in 
   expect(await rows(BOB)).toEqual(world.planted.get(BOB.id))
 })
 
+test("a name is one in the fleet: two cells swap names, and a new tenant waits for whoever may not go", async () => {
+  await world.declare({ ...ADA, name: "Bob" })
+  await world.declare({ ...BOB, name: "Dora" })
+  await settle()
+  await world.declare({ ...ADA, name: "Dora" })
+  await world.declare({ ...BOB, name: "Bob" })
+  await settle()
+  expect(await databases()).toEqual(["1/products-Dora", "2/products-Bob", "2/products-Cleo"])
+  expect(await rows(ADA)).toEqual(world.planted.get(ADA.id))
+  expect(await rows(BOB)).toEqual(world.planted.get(BOB.id))
+  await world.declare(ADA)
+  await world.declare({ ...CLEO, protected: true })
+  await settle()
+  await world.remove(CLEO.id)
+  await world.declare({ ...DAN, name: "Cleo", cell: first })
+  expect(await settle()).toContain(`stalled: Cleo: NameTaken: database ${SECOND}/products-Cleo exists`)
+  expect(await rows(CLEO)).toEqual(world.planted.get(CLEO.id))
+  await world.remove(DAN.id)
+  await world.declare(CLEO)
+  await settle()
+})
+
 test("one cell's list fails, or is cut short: the pass ends, and nobody is removed in either", async () => {
   const before = await databases()
   await world.remove(BOB.id)

@@ -2,8 +2,9 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import { openRoom, roomiest } from "../../reconciler/cells.ts"
 import { diff, type Observed } from "../../reconciler/plan.ts"
+import { restrain } from "../../reconciler/policy.ts"
 import { type Tenant, TenantId } from "../../reconciler/tenant.ts"
-import { ADA, BOB, database, desired, entry, NOW, retired, secretOf } from "./samples.ts"
+import { ADA, BOB, database, desired, entry, LENIENT, NOW, retired, secretOf } from "./samples.ts"
 
 const ROOM = 500
 const cells = fc
@@ -167,11 +168,34 @@ test("one marker in two cells: a person decides, and hears which", () => {
   ])
 })
 
-test("tenants of two cells take each other's names without waiting, and without stepping aside", () => {
+test("a name is one in the fleet: tenants of two cells who take each other's names do so as in one", () => {
   const databases = [database("products-Ada", ADA, "cell-1"), database("products-Bob", BOB, "cell-2")]
   const secrets = [inCell(ADA, "Ada", "cell-1"), inCell(BOB, "Bob", "cell-2")]
   expect(seen({ databases, secrets }, { ...ada, name: "Bob" }, { id: BOB, name: "Ada" })).toEqual([
-    "rename in cell-1: record close rename credential publish",
+    "rename in cell-1: record close rename rename credential publish",
     "rename in cell-2: record close rename credential publish",
   ])
+})
+
+test("a new tenant waits for a name that a tenant has in another cell, be its database there or not seen", () => {
+  const file = { id: BOB, name: "ada", cell: "cell-2" }
+  const stalled = (observed: Observed) =>
+    restrain(diff(wants(file), observed, NOW), LENIENT, {
+      unreadable: 1,
+      desired: 1,
+      fleet: 2,
+      databases: observed.databases,
+    }).stalls.map(({ name, reason, message }) => `${name} ${reason}: ${message}`)
+  const secrets = [inCell(ADA, "Ada", "cell-1")]
+  const taken =
+    "ada NameTaken: database cell-1/products-Ada exists and is not this tenant's: choose another name, or move that database away"
+  expect(stalled({ databases: [database("products-Ada", ADA, "cell-1")], secrets })).toEqual([taken])
+  expect(stalled({ databases: [], secrets })).toEqual([expect.stringMatching(/^Ada DatabaseMissing/), taken])
+  const unconfigured = [inCell(ADA, "Ada", "cell-9")]
+  expect(stalled({ databases: [], secrets: unconfigured })).toEqual([
+    expect.stringMatching(/^Ada CellUnknown/),
+    taken.replace("cell-1", "cell-9"),
+  ])
+  // A stranger takes a name in its own cell only.
+  expect(stalled({ databases: [database("products-ada", null, "cell-1")], secrets: [] })).toEqual([])
 })

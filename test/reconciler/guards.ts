@@ -3,7 +3,7 @@ import type { Change } from "../../reconciler/action.ts"
 import { fullName } from "../../reconciler/cells.ts"
 import type { Desired, Observed } from "../../reconciler/plan.ts"
 import type { Plan } from "../../reconciler/policy.ts"
-import { secretName } from "../../reconciler/tenant.ts"
+import { nameKey, secretName } from "../../reconciler/tenant.ts"
 
 export function forbiddenIn(plan: Plan, desired: Desired, observed: Observed, now: number): string[] {
   const tenants = plan.changes.map(({ tenant }) => tenant)
@@ -33,6 +33,9 @@ function offences(
   const secret = secrets.find(({ name }) => name === secretName(tenant))
   const entry = secret?.entry
   const there = databases.filter((database) => database.cell === cell)
+  const marked = databases.filter(({ marker }) => marker?.fleet === desired.fleet && marker.tenant !== tenant)
+  const isAnothers = (name: string) =>
+    marked.some((one) => nameKey(one.name) === nameKey(name) && !vacated.has(fullName(one)))
   const listed = new Map(there.map((database) => [database.name, database.marker]))
   const isVacated = (name: string) => vacated.has(fullName({ cell, name }))
   const own = databases.filter(({ marker }) => marker?.fleet === desired.fleet && marker.tenant === tenant)
@@ -62,6 +65,7 @@ function offences(
         )
         must(mine.size === 0, "creates a second database")
         must(!listed.has(action.database) || isVacated(action.database), "creates where one is")
+        must(!isAnothers(action.database), `creates ${action.database}, which another tenant is called`)
         mine.add(action.database)
         break
       case "secure":
@@ -82,6 +86,7 @@ function offences(
       case "rename":
         must(mine.delete(action.from), `renames ${action.from}, which is not its own`)
         must(!listed.has(action.to) || isVacated(action.to), `renames to ${action.to}, which is taken`)
+        must(!isAnothers(action.to), `renames to ${action.to}, which another tenant is called`)
         mine.add(action.to)
         break
       case "publish":

@@ -11,6 +11,7 @@ import {
   CELLS,
   emptyWorld,
   sharedHosts,
+  sharedNames,
   type SimulatedSecret,
   type SimulatedWorld,
 } from "./simulation.ts"
@@ -239,8 +240,8 @@ export function befall(life: Life, event: Event): void {
         if (text === undefined) delete secret!.tags[key]
         else secret!.tags[key] = text
       }
-      // Who makes a retired tenant look served may give a host to two; that no plan can undo before it happens.
-      if (sharedHosts(world).length > 0) secret!.tags = before
+      // Who makes a retired tenant look served may give a host or a name to two; that no plan can undo before it happens.
+      if (sharedHosts(world).length > 0 || sharedNames(world).length > 0) secret!.tags = before
       break
     }
     case "secret disabled":

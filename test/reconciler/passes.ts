@@ -115,15 +115,12 @@ export function runPass(world: SimulatedWorld, { changes }: Plan, course: Course
     runners.flatMap((runner) =>
       runner.change.actions.flatMap((action, index) => {
         const name = vacatedBy(action)
-        return name === undefined
-          ? []
-          : [[fullName({ cell: runner.change.cell, name }), { runner, index }] as const]
+        return name === undefined ? [] : [[name, { runner, index }] as const]
       }),
     ),
   )
   const obstacle = (runner: Runner): "none" | "waits" | "hopeless" => {
-    const { cell, actions } = runner.change
-    const holder = holders.get(fullName({ cell, name: claimedBy(actions[runner.next]!) ?? "" }))
+    const holder = holders.get(claimedBy(runner.change.actions[runner.next]!) ?? "")
     if (!holder || holder.runner === runner || holder.runner.next > holder.index) return "none"
     return holder.runner.state === "failed" ? "hopeless" : "waits"
   }

@@ -172,3 +172,28 @@ test("a database that moves behind our back is found by its marker, and brought 
   life.world.databases.set("cell-1/products-Sales", database)
   expectAtRest(life)
 })
+
+test("a suspended tenant that may not go, and whose file goes amid a rename, has one name in the end", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "suspended", id: BOB, is: true }, { kind: "protected", id: BOB, is: true })
+  converge(life.world, life.files)
+  happen(life, renameBob)
+  passUntil(life, "rename")
+  happen(life, removeBob)
+  expectAtRest(life)
+  expect(life.world.secrets.get(secretName(BOB))?.tags).toMatchObject({
+    tenant: "Robert",
+    database: "products-Robert",
+    state: "suspended",
+  })
+})
+
+test("what is lost keeps its name, so that it can be brought back", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "database lost", id: BOB }, removeBob, { kind: "declare", id: CLEO, name: "Bob" })
+  converge(life.world, life.files)
+  expect(planPass(life.world, life.files).stalls).toMatchObject([
+    { tenant: BOB, reason: "DatabaseMissing" },
+    { tenant: CLEO, reason: "NameTaken" },
+  ])
+})

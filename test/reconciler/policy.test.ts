@@ -32,7 +32,14 @@ const decide = (
     withheld,
     stalls,
   } = restrain(
-    { changes, stalls: [], contests: [], homes: new Map(), unmanaged: { databases: [], secrets: [] } },
+    {
+      changes,
+      stalls: [],
+      contests: [],
+      homes: new Map(),
+      unseen: [],
+      unmanaged: { databases: [], secrets: [] },
+    },
     { ...LENIENT, ...policy },
     around,
   )
@@ -96,6 +103,7 @@ test("a withheld removal says how many it would be, and how many may be", () => 
       stalls: [],
       contests: [],
       homes: new Map(),
+      unseen: [],
       unmanaged: { databases: [], secrets: [] },
     },
     policy,

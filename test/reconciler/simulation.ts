@@ -1,11 +1,12 @@
 /** The systems as values: what Neon, Postgres and the vault would be after each action, and what would refuse it. */
 import { fullName } from "../../reconciler/cells.ts"
 import { TerminalError, TransientError } from "../../reconciler/errors.ts"
-import { type ApprovalVerb, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
+import { type ApprovalVerb, fromTags, isSettled, type LedgerEntry, toTags } from "../../reconciler/ledger.ts"
 import type { Action, Change } from "../../reconciler/action.ts"
 import {
   loginRole,
   type Marker,
+  nameKey,
   otherSlot,
   secretName,
   Slot,
@@ -295,11 +296,19 @@ function lookForHarm(world: SimulatedWorld): void {
     if (database?.schema === "none") world.harm.push(`${id} is served a database without a schema`)
   }
   for (const host of sharedHosts(world)) world.harm.push(`${host} leads to two tenants`)
+  for (const name of sharedNames(world)) world.harm.push(`the name ${name} leads to two tenants`)
 }
 
 /** Hosts that lead to the tenant, as the API reads its tags. */
 export const hostsLeadingTo = ({ tags }: SimulatedSecret): string[] =>
   ["retired", "purging"].includes(tags["state"] ?? "") ? [] : (tags["hosts"]?.split(" ") ?? [])
+
+/** Names that surely are more than one tenant's, so that they lead to none. */
+export function sharedNames({ secrets }: SimulatedWorld): string[] {
+  const settled = [...secrets].flatMap(([name, { tags }]) => fromTags(name, tags) ?? []).filter(isSettled)
+  const all = settled.filter(({ fleet }) => fleet === FLEET).map(({ name }) => nameKey(name))
+  return all.filter((name, n) => all.indexOf(name) < n)
+}
 
 /** Hosts that lead to more than one tenant. */
 export function sharedHosts({ secrets }: SimulatedWorld): string[] {

@@ -27,10 +27,13 @@ export function blockedBy(world: SimulatedWorld, { tenants }: Files): Set<Tenant
   for (let size = 0; size !== blocked.size;) {
     size = blocked.size
     for (const { id, name } of tenants) {
-      // Whoever has no cell yet is placed where there is room, be its name free there or not.
+      // A stranger is in nobody's way but in its own cell. Whoever has no cell yet is placed where there is room, be its
+      // name free there or not.
       const home = entryOf(world, id)?.cell
-      const holders = (home === undefined ? world.cells : [home]).flatMap((cell) =>
-        holdersOf(world, fullName({ cell, name: databaseName(name) })),
+      const holders = world.cells.flatMap((cell) =>
+        holdersOf(world, fullName({ cell, name: databaseName(name) })).filter(
+          (holder) => holder !== "foreign" || home === undefined || home === cell,
+        ),
       )
       if (holders.some((holder) => holder !== id && blocked.has(holder))) blocked.add(id)
     }
