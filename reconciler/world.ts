@@ -7,6 +7,7 @@ import type { diff, Observed } from "./plan.ts"
 import { type Cell, openCells } from "./providers/neon.ts"
 import { createSemaphore, type Permit, type Semaphore } from "./providers/pacing.ts"
 import { withDatabase } from "./providers/postgres.ts"
+import { rememberScramKeys } from "./providers/scram.ts"
 import { openVault, type Vault } from "./providers/vault.ts"
 import type { Failures } from "./rollout.ts"
 
@@ -34,6 +35,8 @@ export type World = {
 
 export function openWorld(config: Config): World {
   const permit: Permit = { signal: undefined }
+  // Sessions are many, and of one owner.
+  rememberScramKeys()
   return {
     cells: openCells(config.neon, permit),
     cellNames: config.neon.cells.map(({ projectId }) => projectId),

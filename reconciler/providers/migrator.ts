@@ -13,7 +13,7 @@ import {
   recordUndone,
   type Row,
 } from "./migration-record.ts"
-import { connected } from "./postgres.ts"
+import { connected, type Target } from "./postgres.ts"
 import { stepError } from "./step-error.ts"
 import { assertOneTransaction, type Direction, rehearseSteps, runSteps } from "./step-message.ts"
 import { runOutside } from "./step-outside.ts"
@@ -29,8 +29,8 @@ type Options = { limits?: StepLimits; to?: string }
  * and one where nothing is pending. Throws TerminalError, naming file and line, where a step fails or the record does
  * not fit the files; TransientError where waiting may help.
  */
-export async function migrate(uri: string, migrations: Steps, options: Options = {}): Promise<void> {
-  await connected(uri, async (client) => {
+export async function migrate(target: Target, migrations: Steps, options: Options = {}): Promise<void> {
+  await connected(target, async (client) => {
     const session = await openSession(client, migrations, options)
     assertFits(session.rows, migrations.steps)
     const pending = pendingOf(session.rows, migrations, options)
@@ -96,8 +96,8 @@ export async function applied(uri: string): Promise<string[]> {
 }
 
 /** Runs the seed once, in one transaction with its record. Returns whether it ran. */
-export async function seed(uri: string, name: string, sql: string): Promise<boolean> {
-  return connected(uri, async (client) => {
+export async function seed(target: Target, name: string, sql: string): Promise<boolean> {
+  return connected(target, async (client) => {
     await lockAndLook(client)
     await client.query(`begin; ${CREATE_SEEDS}`)
     const { rowCount } = await client.query(

@@ -46,8 +46,53 @@ const READING = {
   },
 }
 
-/** Runs `task` on a connection of its own, and converts what Postgres says into our errors. */
-export async function connected<T>(uri: string, task: (client: Client) => Promise<T>): Promise<T> {
+type Task<T> = (client: Client) => Promise<T>
+/** A session that several tasks share, one after the other. */
+export type Session = { run: <T>(task: Task<T>) => Promise<T> }
+/** Where SQL goes: a connection string, for a session of its own, or a session that there is. */
+export type Target = string | Session
+
+/** Runs `task` in a session, and converts what Postgres says into our errors. */
+export async function connected<T>(target: Target, task: Task<T>): Promise<T> {
+  return typeof target === "string"
+    ? inOneSession(
+        async () => target,
+        async (session) => session.run(task),
+      )
+    : target.run(task)
+}
+
+/**
+ * Runs `work`, whose tasks share a session as if each had its own: what one sets, locks or prepares, the next one does not
+ * meet. The first task opens it; where a task fails, no other may follow. Converts what Postgres says into our errors.
+ */
+export async function inOneSession<T>(
+  uri: () => Promise<string>,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  let client: Client | undefined
+  let said: unknown
+  const run: Session["run"] = async (task) => {
+    const isOpen = client !== undefined
+    client ??= createClient(await uri())
+    try {
+      await (isOpen ? client.query("discard all") : client.connect())
+      return await task(client)
+    } catch (error) {
+      said = error
+      throw error
+    }
+  }
+  try {
+    return await observeCall("postgres", "session", READING, async () => work({ run }))
+  } catch (error) {
+    throw client && error === said ? postgresError(client.database ?? "", error) : error
+  } finally {
+    await client?.end().catch(() => {})
+  }
+}
+
+function createClient(uri: string): Client {
   const client = new Client({
     connectionString: uri,
     connectionTimeoutMillis: CONNECT_TIMEOUT,
@@ -55,16 +100,7 @@ export async function connected<T>(uri: string, task: (client: Client) => Promis
     application_name: "tenantry-reconciler",
   })
   client.on("error", () => {}) // the query that it breaks reports it
-  try {
-    return await observeCall("postgres", "session", READING, async () => {
-      await client.connect()
-      return task(client)
-    })
-  } catch (error) {
-    throw postgresError(new URL(uri).pathname.slice(1), error)
-  } finally {
-    await client.end().catch(() => {})
-  }
+  return client
 }
 
 /** SQLSTATEs that pass by themselves: connection, resources, operator's hand, object in use, rivals, catalogue races. */
@@ -74,7 +110,7 @@ function postgresError(database: string, error: unknown): Error {
   if (error instanceof TerminalError || error instanceof TransientError) return error
   const message = redact(error instanceof Error ? error.message : String(error))
   const code = error instanceof DatabaseError ? error.code : undefined
-  const said = `database ${decodeURIComponent(database)}: ${message}${code ? ` (${code})` : ""}`
+  const said = `database ${database}: ${message}${code ? ` (${code})` : ""}`
   if (code && !PASSING.test(code)) return new TerminalError("SqlRejected", said)
   return new TransientError("PostgresUnavailable", said)
 }
@@ -113,8 +149,8 @@ export async function adopt(uri: string, marker: Marker): Promise<void> {
  * not change its shape. One transaction; doing it again changes nothing. A database that is not marked yet must be
  * empty, so that what somebody else made under this name is never taken over.
  */
-export async function secure(uri: string, marker: Marker): Promise<void> {
-  await connected(uri, async (client) => {
+export async function secure(target: Target, marker: Marker): Promise<void> {
+  await connected(target, async (client) => {
     const { rows } = await client.query<{ name: string; comment: string | null; used: boolean }>(
       `select current_database() as name, shobj_description(d.oid, 'pg_database') as comment,
               exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -180,7 +216,7 @@ export async function secure(uri: string, marker: Marker): Promise<void> {
  * `exclusive` lets no new session in.
  */
 export async function renewCredential(
-  uri: string,
+  target: Target,
   id: TenantId,
   { slot, exclusive }: { slot: Slot; exclusive: boolean },
 ): Promise<{ role: string; password: string }> {
@@ -191,7 +227,7 @@ export async function renewCredential(
     `alter role ${quote(role)} login password ${literal(password)}`,
     ...(exclusive ? [`alter role ${quote(loginRole(id, otherSlot(slot)))} nologin`] : []),
   ]
-  await connected(uri, async (client) => {
+  await connected(target, async (client) => {
     await client.query(["begin", ...statements, "commit"].join("; "))
   })
   return { role, password }

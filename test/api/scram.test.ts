@@ -1,7 +1,7 @@
 import { createRequire } from "node:module"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { assertMarker, type Connection, NotConnected, openConnection } from "../../api/connections.ts"
-import { rememberScramKeys } from "../../api/scram.ts"
+import { rememberScramKeys } from "../../reconciler/providers/scram.ts"
 import { FLEET, startWorld, type TestTenant, type World } from "./world.ts"
 
 let world: World

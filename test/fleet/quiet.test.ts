@@ -70,6 +70,18 @@ it("a pass costs one call to Neon, one to the vault for 25 secrets of whomever, 
   expect(gate.connections()).toBe(before)
 })
 
+it("a new tenant costs one session, however much is done in its database", async () => {
+  const cost = async (count: number) => {
+    for (let index = 0; index < count; index++)
+      await world.declare({ id: crypto.randomUUID(), name: `New-${count}-${index}` })
+    const before = gate.connections()
+    const { code, output } = await world.run(["apply"], gate.environment)
+    expect(code, output).toBe(0)
+    return gate.connections() - before
+  }
+  expect((await cost(3)) - (await cost(1))).toBe(2)
+})
+
 it("a pass with something to do is seen to cost more", async () => {
   await world.addMigration("0009_note.sql", "create table note (text text)")
   resetCalls()

@@ -38,18 +38,27 @@ const act = (tenant: TenantId, cell: string, action: Action, carried: Carried = 
 const cellIn = (uri: string) => new URL(uri).hostname
 const databaseIn = (uri: string) => decodeURIComponent(new URL(uri).pathname.slice(1))
 
+/** What stands for a session: where it leads, once its first task has asked. */
+type Session = { uri: () => Promise<string> }
+
 /** In the place of providers/postgres.ts. */
 export const postgres = {
+  inOneSession: async <T>(uri: () => Promise<string>, work: (session: Session) => Promise<T>) => {
+    let known: Promise<string> | undefined
+    return work({ uri: () => (known ??= uri()) })
+  },
   readMarkers: async (uri: string) =>
     call((world) => {
       const there = [...world.databases].filter(([place]) => cellOf(place) === cellIn(uri))
       return new Map(there.map(([place, { marker }]) => [place.slice(cellIn(uri).length + 1), marker]))
     }),
-  secure: async (uri: string, { tenant }: Marker) =>
-    act(tenant, cellIn(uri), { kind: "secure", database: databaseIn(uri) }),
-  renewCredential: async (uri: string, tenant: TenantId, how: { slot: Slot; exclusive: boolean }) => {
+  secure: async (session: Session, { tenant }: Marker) => {
+    const uri = await session.uri()
+    await act(tenant, cellIn(uri), { kind: "secure", database: databaseIn(uri) })
+  },
+  renewCredential: async (session: Session, tenant: TenantId, how: { slot: Slot; exclusive: boolean }) => {
     const carried: Carried = {}
-    await act(tenant, cellIn(uri), { kind: "credential", database: "", ...how }, carried)
+    await act(tenant, cellIn(await session.uri()), { kind: "credential", database: "", ...how }, carried)
     return { role: carried.credential!.role, password: String(carried.credential!.password) }
   },
   closeLogin: async (uri: string, tenant: TenantId, slot: Slot) =>
@@ -66,10 +75,14 @@ const tenantAt = (uri: string): TenantId =>
 
 /** In the place of providers/migrator.ts. */
 export const migrator = {
-  migrate: async (uri: string) =>
-    act(tenantAt(uri), cellIn(uri), { kind: "migrate", database: databaseIn(uri) }),
-  seed: async (uri: string, seed: string) =>
-    act(tenantAt(uri), cellIn(uri), { kind: "seed", database: databaseIn(uri), seed }),
+  migrate: async (session: Session) => {
+    const uri = await session.uri()
+    await act(tenantAt(uri), cellIn(uri), { kind: "migrate", database: databaseIn(uri) })
+  },
+  seed: async (session: Session, seed: string) => {
+    const uri = await session.uri()
+    await act(tenantAt(uri), cellIn(uri), { kind: "seed", database: databaseIn(uri), seed })
+  },
 }
 
 const sql = <T>(task: () => Promise<T>) => task()

@@ -1,5 +1,5 @@
 /**
- * The keys of SCRAM-SHA-256, derived once per password: that takes 4096 rounds of HMAC, and who makes room for many tenants
+ * The keys of SCRAM-SHA-256, derived once per password: that takes 4096 rounds of HMAC, and who serves or changes many tenants
  * opens sessions of the same logins again and again. pg 8.23 derives them for every session, in jobs of Web Crypto
  * that each wait for a turn of the event loop. It looks these functions up in a module of its own, and has no
  * setting for them, so they are replaced there.
