@@ -75,7 +75,11 @@ export function absent(facts: Facts): Result {
     const otherwise = entry.state === "reserved" ? undefined : staying(facts, entry)
     return otherwise ? { ...retire, otherwise } : retire
   }
-  if (shelving.length > 0) return change("retire", "retire", shelving)
+  if (shelving.length > 0) {
+    // What was begun is not asked for again. A hand that edits the tags leaves the secret enabled.
+    const begunAlready = secret!.enabled ? {} : { isApproved: true }
+    return { ...change("retire", "retire", shelving), ...begunAlready }
+  }
   if (secret!.enabled || !entry.retiredAt || facts.isTampered) {
     const whole = { ...rest, retiredAt: entry.retiredAt ?? retiredAt }
     const secure: Action = { kind: "secure", database: shelf }

@@ -19,6 +19,8 @@ export type Action =
   | { kind: "publish"; entry: LedgerEntry; database: string }
   /** Vault: tags; the secret can be read while the entry's state is active, and only then. */
   | { kind: "record"; entry: LedgerEntry }
+  /** Vault: tags, and nothing else; whether the secret can be read stays as it is. */
+  | { kind: "annotate"; entry: LedgerEntry }
   /** SQL: no login, and no session of anybody left on the database. */
   | { kind: "close"; database: string }
   /** SQL: no login by this role, and no session of it left. */

@@ -195,9 +195,10 @@ function live(facts: Facts, tenant: Tenant): Change | Stall {
       ...settle(migrated),
     )
   }
-  // Before anything that may wait: a file that is gone tomorrow protects nobody.
+  // Before anything that may wait: a file that is gone tomorrow protects nobody. What else the tags say, and whether the
+  // secret can be read, may tell of a repair that was cut short.
   if (entry && tenant.protected && !entry.protected)
-    return change("update", record({ ...entry, protected: true }))
+    return change("update", { kind: "annotate", entry: { ...secret!.entry!, protected: true } })
   if (!located) return missing(facts, tenant.name, "recreate")
   const secure: Action = { kind: "secure", database: located }
   if (!entry) {

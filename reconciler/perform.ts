@@ -101,6 +101,8 @@ export async function perform(action: Action, context: Context): Promise<void> {
     }
     case "record":
       return vault.record(action.entry)
+    case "annotate":
+      return vault.annotate(action.entry)
     case "close":
       return sql(async () => closeDatabase(await server(), id, action.database, world.drain))
     case "close-login":

@@ -54,7 +54,8 @@ function offences(
   must(own.length === mine.size, "leaves its database in another cell alone")
   must(own.length > 0 || !entry || entry.cell === cell, "is not where the ledger has it")
   for (const action of change.actions)
-    if ("entry" in action) must(action.entry.cell === cell, "is entered in another cell")
+    if ("entry" in action && action.kind !== "annotate")
+      must(action.entry.cell === cell, "is entered in another cell")
   if (secret) must(entry?.fleet === desired.fleet, "its secret is not ours")
   for (const action of change.actions) {
     switch (action.kind) {
@@ -112,6 +113,7 @@ function offences(
         )
         break
       case "reserve":
+      case "annotate":
       case "record":
         must(
           !isDesired || action.entry.state !== "retired" || /retired|purging/.test(entry?.state ?? ""),

@@ -83,7 +83,7 @@ test("protection is recorded before anything that may wait", () => {
   const behind = secretOf(entry(ADA, "Ada", { schema: "0000:zz" }))
   for (const databases of [[isAt("products-Ada", ADA)], []])
     expect(planned(desired({ ...ada, protected: true }), { databases, secrets: [behind] })).toEqual([
-      "update Ada: record",
+      "update Ada: annotate",
     ])
 })
 

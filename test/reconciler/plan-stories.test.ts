@@ -81,6 +81,30 @@ test.each([
   expectAtRest(life)
 })
 
+test("protection does not hide that a repair was cut short, of a secret that was disabled or sent to another cell", () => {
+  const protect: Event = { kind: "protected", id: BOB, is: true }
+  for (const event of [
+    { kind: "secret disabled", id: BOB },
+    { kind: "tags edited", id: BOB, tags: { cell: "cell-2" } },
+  ] as const) {
+    const life = fleetOf(ADA, BOB)
+    happen(life, event)
+    passUntil(life, "credential")
+    happen(life, protect)
+    expectAtRest(life)
+  }
+})
+
+test("a removal that a person allowed, and that was begun, is finished without asking again", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "protected", id: BOB, is: true })
+  converge(life.world, life.files)
+  happen(life, removeBob, { kind: "approve", id: BOB, verb: "retire" })
+  passUntil(life, "record")
+  expectAtRest(life)
+  expect(life.world.databases.get(`cell-1/${retiredDatabaseName(BOB)}`)?.owner).toBe(BOB)
+})
+
 test("a new password that was not published yet is no trap for a rename", () => {
   const life = fleetOf(ADA, BOB)
   happen(life, { kind: "secret disabled", id: BOB })

@@ -142,6 +142,9 @@ export function perform(
     case "record":
       tagSecret(world, action.entry)
       break
+    case "annotate":
+      annotateSecret(world, action.entry)
+      break
     case "close":
       if (world.databases.has(at(action.database))) databaseOf(world, at(action.database), tenant, "closed")
       for (const slot of Slot.options) roleOf(world, at(loginRole(tenant, slot))).login = false

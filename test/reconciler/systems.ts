@@ -112,6 +112,7 @@ export const worldFor = (changes: readonly Change[], cells: readonly string[]): 
   const vault = {
     reserve: async (entry: LedgerEntry) => act(entry.id, entry.cell, { kind: "reserve", entry }),
     record: async (entry: LedgerEntry) => act(entry.id, entry.cell, { kind: "record", entry }),
+    annotate: async (entry: LedgerEntry) => act(entry.id, entry.cell, { kind: "annotate", entry }),
     publish: async (entry: LedgerEntry, uri: string) => {
       const { username, password } = new URL(uri)
       const credential = { role: username, password: Number(password) }
