@@ -17,7 +17,10 @@ export type NamedTenant = {
 }
 
 export type Directory = {
-  /** The tenant of this name, however it is capitalised. Throws Problem while no list could be read at all. */
+  /**
+   * The tenant of this name, however it is capitalised; undefined where the newest list has none. Throws Problem where it
+   * is not known and no list can be read.
+   */
   find: (name: string) => Promise<NamedTenant | undefined>
   /** The same for a tenant's own host, which is given in lower case. */
   findAt: (host: string) => Promise<NamedTenant | undefined>
@@ -41,6 +44,9 @@ export type DirectoryOptions = {
   domains: readonly string[]
 }
 
+const unreadable = () =>
+  new Problem("vault-unavailable", "the list of tenants cannot be read at the moment", { retryAfter: 1 })
+
 /** Reads nothing until it is asked, or the interval is over. */
 export function createDirectory(
   readTenants: () => Promise<NamedTenant[]>,
@@ -52,6 +58,7 @@ export function createDirectory(
   let byHost = new Map<string, NamedTenant>()
   let askedAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
+  let isAway = false
   let wanted = false
   const timer = setInterval(() => {
     if (wanted) void refresh(0)
@@ -62,7 +69,9 @@ export function createDirectory(
       tenants = await readTenants()
       byName = index(tenants, ({ name }) => [nameKey(name)], "name", log)
       byHost = index(outside(tenants, domains, log), ({ hosts = [] }) => hosts, "host", log)
+      isAway = false
     } catch (error) {
+      isAway = true
       log.warn({ error: forLog(error) }, "the list of tenants could not be read")
     } finally {
       reading = undefined
@@ -83,18 +92,13 @@ export function createDirectory(
     clearTimeout(limit)
   }
 
-  const assertKnown = (): NamedTenant[] => {
-    if (tenants) return tenants
-    throw new Problem("vault-unavailable", "the list of tenants cannot be read at the moment", {
-      retryAfter: 1,
-    })
-  }
-
   /** What `known` gives, and where that is nothing, what it gives after another look. */
   async function seek(known: () => NamedTenant | undefined): Promise<NamedTenant | undefined> {
     if (!known()) await refresh(missInterval)
-    assertKnown()
-    return known()
+    const found = known()
+    // Whoever is new is not in a list that is old: that nobody is there would be a guess.
+    if (!found && (!tenants || isAway || reading)) throw unreadable()
+    return found
   }
 
   return {
@@ -109,7 +113,8 @@ export function createDirectory(
     },
     async list() {
       await refresh(missInterval)
-      return assertKnown().toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      if (!tenants) throw unreadable()
+      return tenants.toSorted((a, b) => (a.name < b.name ? -1 : 1))
     },
     close: () => clearInterval(timer),
   }

@@ -385,18 +385,23 @@ test("by its own host nobody is found where hosts are switched off", async () =>
   await byPath.close()
 })
 
-test("while the list cannot be read, known names are served on, and without any list it is 503", async () => {
+test("while the list cannot be read, known names are served on, and any other is 503, not unknown", async () => {
   let isAway = true
   const fresh = await world.serve({
     listTenants: () =>
       isAway ? Promise.reject(new TransientError("Away", "away")) : Promise.resolve(listed),
+    directory: { missInterval: 0 },
     tenants: { sources: new Set(["path"]) },
   })
-  const status = async () => (await fresh.send("/t/Shopify/products")).status
+  const status = async (name = "Shopify") => (await fresh.send(`/t/${name}/products`)).status
   expect(await status()).toBe(503)
   isAway = false
   expect(await status()).toBe(200)
+  expect(await status("Newcomer")).toBe(404)
   isAway = true
   expect(await status()).toBe(200)
+  expect(await status("Newcomer")).toBe(503)
+  isAway = false
+  expect(await status("Newcomer")).toBe(404)
   await fresh.close()
 })

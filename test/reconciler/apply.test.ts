@@ -5,12 +5,12 @@ import { apply } from "../../reconciler/apply.ts"
 import type { Plan } from "../../reconciler/policy.ts"
 import { befall, beginning, edit, history, type Episode, loss, tampering } from "./histories.ts"
 import { type Course, observeLists, planPass, UNDISTURBED } from "./passes.ts"
+import { PATIENCE, RUNS } from "./runs.ts"
 import { FLEET, type SimulatedWorld } from "./simulation.ts"
 import { beginPass, worldFor } from "./systems.ts"
 import { faultsOf } from "./verdict.ts"
 
-/** Thousands of runs on a busy machine. */
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig(PATIENCE)
 
 vi.mock("../../reconciler/providers/postgres.ts", async (original) => ({
   ...(await original<object>()),
@@ -55,5 +55,5 @@ async function expectApplied(episodes: readonly Episode[]) {
 }
 
 test("wherever passes of the real apply are cut short, three more finish", async () => {
-  await fc.assert(fc.asyncProperty(history(edit, edit, loss, tampering), expectApplied), { numRuns: 2000 })
+  await fc.assert(fc.asyncProperty(history(edit, edit, loss, tampering), expectApplied), RUNS)
 })

@@ -7,12 +7,11 @@ import { secretName, type TenantId } from "../../reconciler/tenant.ts"
 import { forbiddenIn } from "./guards.ts"
 import { befall, beginning, course, edit, history, IDS, live, NAMES } from "./histories.ts"
 import { converge, lookWhereNeeded, planPass, RULES, runPass } from "./passes.ts"
+import { PATIENCE, RUNS } from "./runs.ts"
 import { CELLS, FLEET, served } from "./simulation.ts"
 
-/** Thousands of runs on a busy machine. */
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig(PATIENCE)
 
-const RUNS = { numRuns: 2000 }
 const NOW = Date.parse("2027-06-01T00:00:00Z")
 const DAY = 86_400_000
 

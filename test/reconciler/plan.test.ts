@@ -20,13 +20,11 @@ import {
   tampering,
 } from "./histories.ts"
 import { converge, desiredOf, observeLists, observeMarkers, planPass, type Rules, RULES } from "./passes.ts"
+import { PATIENCE, RUNS } from "./runs.ts"
 import { allow, type SimulatedWorld } from "./simulation.ts"
 import { blockedBy, faultsOf, faultsOfBlocked } from "./verdict.ts"
 
-/** Thousands of runs on a busy machine. */
-vi.setConfig({ testTimeout: 120_000 })
-
-const RUNS = { numRuns: 2000 }
+vi.setConfig(PATIENCE)
 
 /** Lives through the episodes, then lets at most three undisturbed passes finish. */
 function finish(episodes: readonly Episode[], rules: Rules = RULES): Life & { passes: number } {
