@@ -104,7 +104,10 @@ export async function seed(target: Target, name: string, sql: string): Promise<b
       "insert into tenantry.seeds (name) values ($1) on conflict do nothing",
       [name],
     )
-    if (!rowCount) return false
+    if (!rowCount) {
+      await client.query("rollback")
+      return false
+    }
     try {
       await client.query(sql)
     } catch (error) {

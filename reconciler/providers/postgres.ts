@@ -76,7 +76,7 @@ export async function inOneSession<T>(
     const isOpen = client !== undefined
     client ??= createClient(await uri())
     try {
-      await (isOpen ? client.query("discard all") : client.connect())
+      await (isOpen ? forget(client) : client.connect())
       return await task(client)
     } catch (error) {
       said = error
@@ -90,6 +90,12 @@ export async function inOneSession<T>(
   } finally {
     await client?.end().catch(() => {})
   }
+}
+
+/** Leaves the session as a new one is, be a transaction still open or not. */
+async function forget(client: Client): Promise<void> {
+  if (client.getTransactionStatus() !== "I") await client.query("rollback")
+  await client.query("discard all")
 }
 
 function createClient(uri: string): Client {

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest"
 import { TerminalError, TransientError } from "../../reconciler/errors.ts"
 import { connected, inOneSession, type Session, withLogin } from "../../reconciler/providers/postgres.ts"
+import { seed } from "../../reconciler/providers/migrator.ts"
 import { query, useServer } from "./server.ts"
 
 const server = useServer()
@@ -36,6 +37,27 @@ test("what a task sets, locks or makes for its session the next one does not mee
   })
   expect(within).not.toEqual(before)
   expect(after).toEqual(before)
+})
+
+test("a transaction that a task leaves open ends with it, undone", async () => {
+  const uri = await server.database()
+  await sharing(uri, async (session) => {
+    await session.run((client) => client.query("begin; create table half ()"))
+    await session.run((client) => client.query("create table whole ()"))
+  })
+  expect(await query(uri, "select to_regclass('half') as half, to_regclass('whole')::text as whole")).toEqual(
+    [{ half: null, whole: "whole" }],
+  )
+})
+
+test("a seed that has run before leaves the session to what comes after it", async () => {
+  const uri = await server.database()
+  const whats = await sharing(uri, async (session) => {
+    const ran = []
+    for (let n = 0; n < 2; n++) ran.push(await seed(session, "demo", "create table rows ()"))
+    return [...ran, typeof (await pid(session))]
+  })
+  expect(whats).toEqual([true, false, "number"])
 })
 
 test("where nothing is asked, nothing is opened", async () => {
