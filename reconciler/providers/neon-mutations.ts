@@ -13,7 +13,7 @@ type Look = {
   recent: () => Promise<{ operations: Operation[] }>
   /** All databases. */
   names: () => Promise<string[]>
-  /** Milliseconds between two looks at an operation. */
+  /** Milliseconds between two looks at an operation, at most: the first ones follow sooner. */
   pollInterval: number
   permit: Permit
   /** Longest that one mutation may take with its retries and operations; milliseconds. */
@@ -39,16 +39,18 @@ const pause = (attempt: number, failure: NeonFailure) =>
 export function createMutations({ operation: lookAt, recent, names, pollInterval, timeout, permit }: Look) {
   /** Returns when all have ended with their effect. Throws TransientError where one failed or does not end. */
   async function settled(operations: readonly Operation[], deadline: number): Promise<void> {
+    const soon = pollInterval / 8
+    // What the answer said of an operation is old once another has been waited for, so that is looked at without a pause.
     let isOld = false
     for (let operation of operations) {
+      let rest = isOld ? 0 : soon
       while (!hasEnded(operation)) {
         const { id, action, status } = operation
         if (Date.now() > deadline) {
           throw new TransientError("OperationStuck", `Neon's operation ${action} (${id}) is still ${status}`)
         }
-        // What the answer said of this one is old once another has been waited for, so it is looked at without a pause.
-        if (!isOld) await sleep(pollInterval)
-        isOld = false
+        if (rest > 0) await sleep(rest)
+        rest = Math.min(pollInterval, Math.max(soon, 2 * rest))
         permit.signal?.throwIfAborted()
         try {
           operation = (await lookAt(id)).operation
