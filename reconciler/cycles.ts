@@ -1,6 +1,6 @@
 /** Tenants who take each other's names: Postgres knows no swap, so somebody makes room first. PURE */
 import type { Action, Change } from "./action.ts"
-import { transitDatabaseName } from "./tenant.ts"
+import { isSameName, nameKey, transitDatabaseName } from "./tenant.ts"
 
 type Rename = Extract<Action, { kind: "rename" }>
 const renameOf = (change: Change) =>
@@ -12,26 +12,29 @@ export function withoutCycles(changes: readonly Change[]): readonly Change[] {
   return changes.map((change) => (aside.has(change) ? stepAside(change) : change))
 }
 
+type Move = { change: Change; from: string; to: string }
+
 /** Of each circle, in one cell or over several, the change whose stepping aside opens it. */
 function keysOfCycles(changes: readonly Change[]): Set<Change> {
-  const byFrom = new Map(
-    changes.flatMap((change) => {
-      const rename = renameOf(change)
-      return rename ? [[rename.from, { change, to: rename.to }] as const] : []
-    }),
-  )
-  const settled = new Set<string>()
+  const moves = changes.flatMap((change): Move[] => {
+    const rename = renameOf(change)
+    // Who only changes the case of its name waits for nobody.
+    if (!rename || isSameName(rename.from, rename.to)) return []
+    return [{ change, from: nameKey(rename.from), to: nameKey(rename.to) }]
+  })
+  const byFrom = Map.groupBy(moves, ({ from }) => from)
   const aside = new Set<Change>()
-  for (const start of byFrom.keys()) {
-    const path = new Set<string>()
-    let from = start
-    while (byFrom.has(from) && !settled.has(from) && !path.has(from)) {
-      path.add(from)
-      from = byFrom.get(from)!.to
-    }
-    if (path.has(from)) aside.add(byFrom.get(from)!.change)
-    for (const name of path) settled.add(name)
+  const path = new Set<Move>()
+  const settled = new Set<Move>()
+  const follow = (move: Move) => {
+    if (path.has(move)) aside.add(move.change)
+    if (path.has(move) || settled.has(move)) return
+    path.add(move)
+    for (const rival of byFrom.get(move.to) ?? []) follow(rival)
+    path.delete(move)
+    settled.add(move)
   }
+  for (const move of moves) follow(move)
   return aside
 }
 

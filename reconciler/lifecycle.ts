@@ -229,12 +229,13 @@ function live(facts: Facts, tenant: Tenant): Change | Stall {
     const isAnnounced = entry.transition === "renaming"
     const announce = isAnnounced ? undefined : record({ ...entry, transition: "renaming" })
     const rename = change("rename", announce, ...move, ...settle(next))
-    if (!isAnnounced || entry.state === "suspended" || tenant.suspended) return rename
-    // Closed for a rename that cannot be finished now: then it is served from where it is.
+    const isOut = isAnnounced || !secret!.enabled || facts.isTampered
+    if (!isOut || entry.state === "suspended" || tenant.suspended) return rename
+    // Out of service, and the rename cannot be made now: then it is served from where it is.
     const { transition: _, ...kept } = entry
     const credential: Action = { kind: "credential", database: located, slot, exclusive: true }
     const publish: Action = { kind: "publish", entry: { ...kept, database: located }, database: located }
-    return { ...rename, otherwise: change("repair", credential, publish) }
+    return { ...rename, otherwise: change("repair", secure, credential, publish) }
   }
   if (!tenant.suspended && entry.state === "suspended") return change("resume", ...rows, ...settle(whole))
   if (secret!.enabled !== (entry.state === "active") || facts.isTampered)

@@ -2,31 +2,40 @@
  * Who has which name. A tenant's name is one in the whole fleet, so the name of its database is taken in every cell; a
  * stranger's database takes a name in its own cell only. PURE
  */
-import { type Change, claimedBy, type Stall, vacatedBy } from "./action.ts"
+import { type Action, type Change, claimedBy, type Stall, vacatedBy } from "./action.ts"
 import { fullName, type Place } from "./cells.ts"
 import type { Diff } from "./plan.ts"
 import { nameKey } from "./tenant.ts"
 
-type Listed = { databases: readonly Place[] } & Pick<Diff, "unmanaged">
+/** `unseen`: see plan.ts; whatever is in such a place now, the name is its tenant's. */
+type Listed = { databases: readonly Place[] } & Pick<Diff, "unmanaged" | "unseen">
 
 /** The databases in the way of each of the change's claims; its own may be among them. */
 type Rivals = (change: Change) => readonly Place[]
 
 /** Names of ours that differ only by case are one name. */
-export function openNames({ databases, unmanaged }: Listed): Rivals {
+export function openNames({ databases, unmanaged, unseen }: Listed): Rivals {
   const strangers = new Set(unmanaged.databases.map(fullName))
   const theirs = new Map<string, Place>()
   const ours = new Map<string, Place[]>()
-  for (const place of databases) {
+  const isTheirs = (place: Place) => strangers.has(fullName(place))
+  for (const place of databases.filter(isTheirs)) theirs.set(fullName(place), place)
+  for (const place of [...databases.filter((one) => !isTheirs(one)), ...unseen]) {
     const key = nameKey(place.name)
-    if (strangers.has(fullName(place))) theirs.set(fullName(place), place)
-    else ours.set(key, [...(ours.get(key) ?? []), place])
+    ours.set(key, [...(ours.get(key) ?? []), place])
   }
   const having = (cell: string, name: string): Place[] => {
     const stranger = theirs.get(fullName({ cell, name }))
     return [...(stranger ? [stranger] : []), ...(ours.get(nameKey(name)) ?? [])]
   }
-  return ({ cell, actions }) => actions.flatMap((action) => having(cell, claimedBy(action) ?? ""))
+  /** Where a name is only announced, a tenant may give it up later; what a stranger has would be taken for what was announced. */
+  const announced = (cell: string, action: Action): Place[] => {
+    const isAnnouncement = action.kind === "reserve" && action.entry.state === "reserved"
+    const stranger = isAnnouncement && theirs.get(fullName({ cell, name: action.entry.database }))
+    return stranger ? [stranger] : []
+  }
+  return ({ cell, actions }) =>
+    actions.flatMap((action) => [...having(cell, claimedBy(action) ?? ""), ...announced(cell, action)])
 }
 
 /** The change that sets each database's name free, by cell/name. */

@@ -41,8 +41,7 @@ export function restrain(diff: Diff, policy: Policy, circumstances: Circumstance
   const allowed = diff.changes.filter((change) => !objectionable.has(change))
   const instead = withheld.flatMap(({ change }) => change.otherwise ?? [])
   const { contests, homes: _, unseen, ...rest } = diff
-  const databases = [...circumstances.databases, ...unseen]
-  const listed = { databases, unmanaged: rest.unmanaged }
+  const listed = { databases: circumstances.databases, unmanaged: rest.unmanaged, unseen }
   const { changes, stalls } = withFreeNames([...allowed, ...instead], listed)
   const hosts = settleContests(contests, changes)
   return {

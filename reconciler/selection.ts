@@ -17,7 +17,7 @@ export function selectChanges(
   isWanted: (change: Change) => boolean,
 ): Plan {
   const changes = plan.changes.filter(isWanted)
-  const rivalsOf = openNames({ databases, unmanaged: plan.unmanaged })
+  const rivalsOf = openNames({ databases, unmanaged: plan.unmanaged, unseen: [] })
   const [wanted, all] = [vacatersIn(changes), vacatersIn(plan.changes)]
   for (const change of changes) {
     const rival = rivalsOf(change).find((place) => !wanted.has(fullName(place)))

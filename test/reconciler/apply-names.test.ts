@@ -97,3 +97,26 @@ test("who waits for a name hears when its holder has failed, and so does who wai
   expect(await outcomesOf(changes, names)).toEqual(["NameNotFree", "NameNotFree", "NameTaken"])
   expect(names.size).toBe(4)
 })
+
+test("a name in other letters is waited for, and swapped, as the same name is", async () => {
+  const names = new Set(["products-Ada", "products-Bob", "products-Dan"])
+  const failing = planFor([ADA, "Ada", "Dan"], [BOB, "Bob", "ada"])
+  expect(await outcomesOf(failing, names)).toEqual(["NameTaken", "NameNotFree"])
+  expect(await outcomesOf(planFor([ADA, "Ada", "bob"], [BOB, "Bob", "ada"]), names)).toEqual(["done", "done"])
+  expect([...names].sort()).toEqual(["products-Dan", "products-ada", "products-bob"])
+})
+
+test("where two have one name, in two cells, who wants it waits for both", async () => {
+  const names = new Set(["products-Ada", "products-Cleo", "products-Dan"])
+  const mover = change("rename", ADA, "Ada", rename("Ada", "Eve"))
+  const failing = change("rename", BOB, "Bob", rename("Ada", "Dan"))
+  const heir = change("rename", CLEO, "Cleo", rename("Cleo", "Ada"))
+  for (const changes of [
+    [mover, failing, heir],
+    [failing, mover, heir],
+  ]) {
+    const outcomes = await outcomesOf(changes, new Set(names))
+    expect(outcomes?.at(-1)).toBe("NameNotFree")
+    expect(outcomes?.toSorted()).toEqual(["NameNotFree", "NameTaken", "done"])
+  }
+})

@@ -5,7 +5,7 @@ import { type Change, claimedBy, vacatedBy } from "../../reconciler/action.ts"
 import { fullName } from "../../reconciler/cells.ts"
 import { cellsInQuestion, type Desired, type Diff, diff, type Observed } from "../../reconciler/plan.ts"
 import { type Plan, type Policy, restrain } from "../../reconciler/policy.ts"
-import type { Tenant, TenantId } from "../../reconciler/tenant.ts"
+import { nameKey, type Tenant, type TenantId } from "../../reconciler/tenant.ts"
 import { type Carried, cellOf, FLEET, perform, type SimulatedWorld } from "./simulation.ts"
 
 /** What the files say. `unreadable` counts faulty files; `held` are the ids that those name all the same. */
@@ -111,18 +111,22 @@ type Runner = { change: Change; next: number; carried: Carried; state: "going" |
 /** Carries the plan out, one action at a time, over tenants in the course's order. Returns the tenants that failed. */
 export function runPass(world: SimulatedWorld, { changes }: Plan, course: Course = UNDISTURBED): TenantId[] {
   const runners = changes.map((change): Runner => ({ change, next: 0, carried: {}, state: "going" }))
-  const holders = new Map(
+  const holders = Map.groupBy(
     runners.flatMap((runner) =>
       runner.change.actions.flatMap((action, index) => {
         const name = vacatedBy(action)
-        return name === undefined ? [] : [[name, { runner, index }] as const]
+        return name === undefined ? [] : [{ name: nameKey(name), runner, index }]
       }),
     ),
+    ({ name }) => name,
   )
   const obstacle = (runner: Runner): "none" | "waits" | "hopeless" => {
-    const holder = holders.get(claimedBy(runner.change.actions[runner.next]!) ?? "")
-    if (!holder || holder.runner === runner || holder.runner.next > holder.index) return "none"
-    return holder.runner.state === "failed" ? "hopeless" : "waits"
+    const name = claimedBy(runner.change.actions[runner.next]!)
+    const rivals = (name === undefined ? [] : (holders.get(nameKey(name)) ?? [])).filter(
+      (holder) => holder.runner !== runner && holder.runner.next <= holder.index,
+    )
+    if (rivals.length === 0) return "none"
+    return rivals.some((rival) => rival.runner.state === "failed") ? "hopeless" : "waits"
   }
   for (let step = 0; step < course.steps; step++) {
     const going = runners.filter(({ state }) => state === "going")

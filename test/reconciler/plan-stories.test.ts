@@ -221,3 +221,59 @@ test("what is lost keeps its name, so that it can be brought back", () => {
     { tenant: CLEO, reason: "NameTaken" },
   ])
 })
+
+test("what is lost keeps its name in every cell, though a stranger's database has its place", () => {
+  const life = fleetOf(ADA, BOB)
+  life.world.cells = CELLS
+  life.world.databases.delete("cell-1/products-Bob")
+  addForeignDatabase(life.world, "cell-1/products-Bob", null)
+  happen(life, removeBob, { kind: "declare", id: CLEO, name: "Bob" })
+  converge(life.world, life.files)
+  expect(life.world.harm).toEqual([])
+  expect([...life.world.databases.keys()]).toEqual(["cell-1/products-Ada", "cell-1/products-Bob"])
+  expect(planPass(life.world, life.files).stalls).toMatchObject([
+    { tenant: BOB, reason: "MarkerMismatch" },
+    { tenant: CLEO, reason: "NameTaken" },
+  ])
+})
+
+test("what is made anew under another name is not announced where a stranger's database has that name", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "database lost", id: BOB }, { kind: "approve", id: BOB, verb: "recreate" }, renameBob)
+  addForeignDatabase(life.world, "cell-1/products-Robert", null)
+  expect(converge(life.world, life.files)).toBe(0)
+  expect(planPass(life.world, life.files).stalls).toMatchObject([{ tenant: BOB, reason: "NameTaken" }])
+  life.world.databases.delete("cell-1/products-Robert")
+  expectAtRest(life)
+})
+
+test("a secret that was disabled is mended though its tenant waits for a name", () => {
+  for (const event of [
+    { kind: "secret disabled", id: BOB },
+    { kind: "tags edited", id: BOB, tags: { cell: "cell-2" } },
+  ] as const) {
+    const life = fleetOf(ADA, BOB)
+    addForeignDatabase(life.world, "cell-1/products-Robert", null)
+    happen(life, renameBob, event)
+    converge(life.world, life.files)
+    expect(served(life.world, BOB)?.owner).toBe(BOB)
+    expect(planPass(life.world, life.files)).toMatchObject({ changes: [], stalls: [{ reason: "NameTaken" }] })
+  }
+})
+
+test("a name that is given up in capitals and taken in small letters leads to one tenant at every moment", () => {
+  for (const turn of [0, 1]) {
+    const life = fleetOf(ADA, BOB)
+    happen(life, { kind: "declare", id: ADA, name: "BOB" }, { kind: "declare", id: BOB, name: "ada" })
+    runPass(life.world, planPass(life.world, life.files), { ...UNDISTURBED, turns: [turn] })
+    expectAtRest(life)
+  }
+})
+
+test("who only changes the case of its name is renamed once", () => {
+  const life = fleetOf(ADA, BOB)
+  happen(life, { kind: "declare", id: BOB, name: "BOB" })
+  const { changes } = planPass(life.world, life.files)
+  expect(changes.flatMap(({ actions }) => actions.filter(({ kind }) => kind === "rename"))).toHaveLength(1)
+  expectAtRest(life)
+})
