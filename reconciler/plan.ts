@@ -122,7 +122,7 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     const result = resultOf(facts, stall)
     if (result && home !== undefined) homes.set(facts.id, home)
     const { entry, located } = facts
-    if (entry && !located && (entry.state === "active" || entry.state === "suspended") && !isCreate(result))
+    if (entry && !located && mayHave(entry, cells) && !isCreate(result))
       unseen.push({ cell: entry.cell, name: entry.database })
     return result
   })
@@ -157,6 +157,10 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     },
   }
 }
+
+/** Whether a database of this name may be there: what is only reserved may be made already where nobody can look. */
+const mayHave = ({ state, cell }: LedgerEntry, cells: readonly string[]): boolean =>
+  state === "active" || state === "suspended" || (state === "reserved" && !cells.includes(cell))
 
 const isCreate = (result: Result): boolean =>
   result !== undefined && "actions" in result && result.actions.some(({ kind }) => kind === "create")
