@@ -44,6 +44,11 @@ export async function runOutside(
       throw stepError(place, error)
     }
   }
+  if (client.getTransactionStatus() !== "I") {
+    const place = at({ file: step.file, line: lineIn(part, statements.at(-1)!.start) })
+    const why = "the step ends amid a transaction, so nothing of it would last: end it with commit"
+    throw new TerminalError("MigrationFailed", `${place}: ${why}`)
+  }
   const done = direction === "up" ? write(step, "done", statements.length) : recordUndone(step)
   await client.query(`${done}; reset all`)
 }

@@ -59,6 +59,18 @@ test("a failure in the middle is on record, and the next run makes the invalid i
   expect(await stateOf(uri)).toEqual(DONE)
 })
 
+test("a step that leaves its own transaction open is not taken for done", async () => {
+  const uri = await withA()
+  const begun = "-- tenantry: no-transaction\nbegin;\ncreate table b ();\n"
+  const withStep = async (end: string) => migrationsOf({ ...A, "0002_b.sql": begun + end })
+  expect(await failureOf(migrate(uri, await withStep("")))).toBe(
+    "TerminalError MigrationFailed: 0002_b.sql:3: the step ends amid a transaction, so nothing of it would last: end it with commit",
+  )
+  expect((await stateOf(uri)).tables).toEqual(["a"])
+  await migrate(uri, await withStep("commit;"))
+  expect(await stateOf(uri)).toEqual({ tables: ["a", "b"], record: ["0001_a.sql done", "0002_b.sql done"] })
+})
+
 test("a step that failed may be edited, and then begins anew", async () => {
   const uri = await withA()
   await query(uri, "insert into a values (1, 1), (2, 1)")
