@@ -30,6 +30,8 @@ export const Environment = z.object({
     .optional(),
   FLEET_ID: z.string().min(1, { error: "must be the id in fleet.yaml" }).optional(),
   TENANTS_DIR: z.string().min(1, { error: "must be a folder" }).optional(),
+  /** Which seeds a file may name; where the folder is not there, that is left to the reconciler. */
+  MIGRATIONS_DIR: z.string().min(1, { error: "must be a folder" }).default("./migrations"),
   TENANT_FROM: list
     .refine((ways) => ways.length > 0 && ways.every((way) => SOURCES.includes(way as never)), {
       error: `must be some of ${SOURCES.join(", ")}`,

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { TerminalError, TransientError } from "../reconciler/errors.ts"
 import { isRetired } from "../reconciler/ledger.ts"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
+import { readSeedNames, seedFault } from "../reconciler/seeds.ts"
 import { isSameName, type Tenant, TenantId } from "../reconciler/tenant.ts"
 import { RETRY_AFTER } from "./active.ts"
 import type { Directory } from "./directory.ts"
@@ -37,6 +38,8 @@ export type Fleet = {
 export type FleetSettings = {
   /** The tenants folder; undefined where this process does not have it. */
   folder: string | undefined
+  /** The folder of migrations, whose seeds a file may name. */
+  migrations: string
   directory: Directory
   readCredential: CredentialReader
   /** How often the vault is asked whether it is done, in milliseconds. */
@@ -49,7 +52,8 @@ export type FleetSettings = {
 const MAX_WAITING = 100
 
 /** The fleet as the vault tells it, and as the files declare it. Changes go one after the other. */
-export function openFleet({ folder, directory, readCredential, interval, isEnding }: FleetSettings): Fleet {
+export function openFleet(settings: FleetSettings): Fleet {
+  const { folder, migrations, directory, readCredential, interval, isEnding } = settings
   let turn: Promise<unknown> = Promise.resolve()
   let waiting = 0
 
@@ -129,6 +133,8 @@ export function openFleet({ folder, directory, readCredential, interval, isEndin
       }
       await change(async (place, files) => {
         if (findByName(files, name)) throw taken(name)
+        const fault = seedFault(seed, await readSeedNames(migrations))
+        if (fault !== undefined) throw invalid("seed", fault)
         await assertFree(hosts, files)
         await addTenantFile(place, tenant)
       })
@@ -190,5 +196,9 @@ const readOnly = () =>
     "tenants-read-only",
     "the tenants folder is not written from here: open a pull request that changes the file",
   )
+const invalid = (field: string, message: string) =>
+  new Problem("request-invalid", `the body is not valid: ${field} ${message}`, {
+    members: { errors: [{ in: "body", field, message }] },
+  })
 const busy = (detail: string, cause?: TransientError) =>
   new Problem("tenants-busy", detail, { retryAfter: RETRY_AFTER, cause })

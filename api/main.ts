@@ -120,6 +120,7 @@ async function serve(config: Config): Promise<void> {
     directory,
     fleet: openFleet({
       folder: config.TENANTS_DIR,
+      migrations: config.MIGRATIONS_DIR,
       directory,
       readCredential: readVault,
       interval: 250,

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { statSync } from "node:fs"
 import { sameList } from "./same.ts"
+import { seedFault } from "./seeds.ts"
 import { nameKey, Tenant, TenantId } from "./tenant.ts"
 import { type Listed, readFolder } from "./tenants-folder.ts"
 import { faulty, parseYamlFile, type Problem, readText, type YamlFile } from "./yaml-file.ts"
@@ -67,9 +68,8 @@ const areSame = (some: ReadonlySet<string> | undefined, others: ReadonlySet<stri
 
 /** A seed that is not there would leave a tenant half made. */
 function refuseUnknownSeed(file: YamlFile<Tenant>, seeds: ReadonlySet<string>): YamlFile<Tenant> {
-  const seed = file.value?.seed
-  if (seed === undefined || seeds.has(seed)) return file
-  const message = `there is no migrations/seeds/${seed}.sql; the seeds are: ${[...seeds].join(", ") || "none"}`
+  const message = seedFault(file.value?.seed, seeds)
+  if (message === undefined) return file
   return {
     ...file,
     value: undefined,

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs"
 import { readdir, readFile } from "node:fs/promises"
 import path from "node:path"
 import { TerminalError } from "./errors.ts"
+import { readSeeds } from "./seeds.ts"
 import { lineAt } from "./sql-text.ts"
 
 /** SQL of a file, and the line, counted from 1, on which it begins there. */
@@ -71,7 +72,7 @@ export async function readMigrations(directory: string): Promise<Migrations> {
     else problems.push(...read.problems)
   }
   if (problems.length > 0) throw new TerminalError("BadMigration", problems.join("\n"))
-  return { steps, version: versionOf(steps), seeds: await readSeeds(path.join(directory, "seeds")) }
+  return { steps, version: versionOf(steps), seeds: await readSeeds(directory) }
 }
 
 /**
@@ -86,7 +87,7 @@ export async function readMigrationsOrFault(directory: string): Promise<Migratio
     return {
       steps: [],
       version: "faulty",
-      seeds: await readSeeds(path.join(directory, "seeds")),
+      seeds: await readSeeds(directory),
       fault: error,
     }
   }
@@ -161,19 +162,6 @@ async function readText(file: string): Promise<string | undefined> {
     if (error instanceof TypeError || (error as NodeJS.ErrnoException).code === "EISDIR") return undefined
     throw error
   }
-}
-
-async function readSeeds(directory: string): Promise<Map<string, string>> {
-  const names = await list(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return []
-    throw error
-  })
-  const seeds = new Map<string, string>()
-  for (const name of names) {
-    if (name.endsWith(".sql"))
-      seeds.set(name.slice(0, -4), await readFile(path.join(directory, name), "utf8"))
-  }
-  return seeds
 }
 
 const list = async (directory: string) =>

@@ -122,6 +122,7 @@ function ourApp(): Express {
     directory,
     fleet: openFleet({
       folder: undefined,
+      migrations: "migrations",
       directory,
       readCredential: readVault,
       interval: 1000,

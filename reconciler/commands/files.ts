@@ -4,6 +4,7 @@ import type { Command } from "commander"
 import { readTenants } from "../desired.ts"
 import { TerminalError } from "../errors.ts"
 import { Hosts } from "../host-name.ts"
+import { readSeedNames, seedFault } from "../seeds.ts"
 import { CellName, isSameName, Tenant, TenantId, TenantName } from "../tenant.ts"
 import { renameInFile, writeTenantFile } from "../tenant-file.ts"
 import { examples, parseArgument, print } from "./shared.ts"
@@ -37,6 +38,8 @@ export function registerFiles(program: Command): void {
       const name = parseArgument(TenantName, text, "tenant's name")
       const hosts = parseHosts(options.host)
       await assertFree(name, hosts)
+      const fault = seedFault(seed, await readSeedNames(process.env["MIGRATIONS_DIR"] ?? "./migrations"))
+      if (fault !== undefined) throw new TerminalError("BadArgument", `--seed: ${fault}`)
       const tenant = {
         id: TenantId.parse(randomUUID()),
         name,

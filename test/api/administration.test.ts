@@ -171,6 +171,24 @@ test("what a file may not say of hosts, a request may not either, in the same wo
   expect(await declared()).toEqual(before)
 })
 
+test("a seed that is not there is refused: its file would be faulty, and hold up every removal", async () => {
+  expect(await send("POST", "/tenants?wait=0", { name: "New", seed: "nope" })).toMatchObject({
+    status: 400,
+    body: {
+      type: "/problems/request-invalid",
+      errors: [
+        { in: "body", field: "seed", message: "there is no migrations/seeds/nope.sql; the seeds are: demo" },
+      ],
+    },
+  })
+  expect(await files()).toEqual([])
+  const elsewhere = await world.serve({ folder, migrations: path.join(folder, "migrations") })
+  expect(await send("POST", "/tenants?wait=0", { name: "New", seed: "nope" }, elsewhere)).toMatchObject({
+    status: 202,
+  })
+  await elsewhere.close()
+})
+
 test("a host of another tenant is refused with that tenant's name, unless its file has given it up", async () => {
   await send("POST", "/tenants?wait=0", { name: "Acme", hosts: ["acme.example"] })
   await send("POST", "/tenants?wait=0", { name: "Globex" })

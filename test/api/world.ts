@@ -159,6 +159,8 @@ type ServeOptions = {
   origins?: string[]
   /** The tenants folder. */
   folder?: string
+  /** The folder of migrations; the project's own where none is given. */
+  migrations?: string
 }
 export type Api = Awaited<ReturnType<typeof serve>>
 export type Answer = { status: number; headers: Headers; body: any } // oxlint-disable-line typescript/no-explicit-any -- tests look into JSON of every shape
@@ -237,6 +239,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
       directory,
       fleet: openFleet({
         folder: options.folder,
+        migrations: options.migrations ?? MIGRATIONS,
         directory,
         readCredential: readVault,
         interval: 5,

@@ -1,4 +1,5 @@
 /** What a person types, and what comes of it. */
+import { existsSync } from "node:fs"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { Ajv2020 } from "ajv/dist/2020.js"
@@ -386,6 +387,14 @@ describe("files", () => {
       code: 1,
       output: expect.stringContaining("cleo.yaml declares a tenant named Cleo already"),
     })
+  })
+
+  test("new writes none that names a seed which is not there", async () => {
+    expect(await run(["new", "Seeded", "--seed", "nope"])).toEqual({
+      code: 1,
+      output: "--seed: there is no migrations/seeds/nope.sql; the seeds are: demo\n",
+    })
+    expect(existsSync(path.join(world.tenantsDir, "seeded.yaml"))).toBe(false)
   })
 
   test("new writes each of its hosts, and none that another file has", async () => {

@@ -58,6 +58,7 @@ const NEVER: Record<"api" | "reconciler", Record<string, string>> = {
     CONNECTION_TEMPLATE: "it stands in the place of the vault",
     FLEET_ID: "it goes with CONNECTION_TEMPLATE",
     TENANTS_DIR: "it goes with CONNECTION_TEMPLATE",
+    MIGRATIONS_DIR: "it goes with TENANTS_DIR, which is not set",
   },
   reconciler: {
     STATUS_HOST: "a container listens on all of its addresses: Azure's probes come from outside",
