@@ -34,9 +34,13 @@ export function readYamlFile<T>(file: string, schema: z.ZodObject & z.ZodType<T>
 export function readText(file: string): string | { fault: string } {
   try {
     const stat = statSync(file)
+    if (stat.isDirectory())
+      return {
+        fault:
+          "is a folder where a file should be: links to folders are not followed, and a folder's name does not end in .yaml",
+      }
     // A pipe would be waited for, and a device has no end.
-    if (!stat.isFile() && !stat.isDirectory())
-      return { fault: "is no ordinary file: put a file in its place, or move it away" }
+    if (!stat.isFile()) return { fault: "is no ordinary file: put a file in its place, or move it away" }
     if (stat.size > MAX_SIZE)
       return { fault: `is larger than ${MAX_SIZE / 1024} KiB: it should hold a few lines` }
     return readFileSync(file, "utf8")
@@ -66,6 +70,8 @@ export function parseYamlFile<T>(
   const keys = Object.keys(schema.shape)
   const broken = document.errors[0]
   if (broken) return faulty(file, explain(broken, text), Math.max(1, counter.linePos(broken.pos[0]).line))
+  if (!isMap(document.contents) && text.includes("\0"))
+    return faulty(file, "cannot be read as UTF-8 text: save it as such")
   if (!isMap(document.contents))
     return faulty(file, `must hold keys (${keys.join(", ")}), one a line, such as "${keys[0]}: …"`)
   let raw: Record<string, unknown>

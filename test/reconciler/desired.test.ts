@@ -47,8 +47,8 @@ test("a folder named like a file, and a link to nowhere, are files that cannot b
   expect(tenants.map(({ name }) => name)).toEqual(["Ada"])
   expect(problems.map((problem) => problem.message.split(":")[0])).toEqual([
     "cannot be read (ENOENT)",
-    "cannot be read (EISDIR)",
-    "cannot be read (EISDIR)",
+    "is a folder where a file should be",
+    "is a folder where a file should be",
   ])
 })
 
@@ -154,7 +154,7 @@ test("a folder behind a link, and a pipe, are faults: what they seem to declare 
   const { tenants, problems } = await readTenants(folder)
   expect(tenants.map(({ name }) => name).toSorted()).toEqual(["Ada", "Bob", "Cleo"])
   expect(problems.map((problem) => `${path.basename(problem.file)}: ${problem.message}`)).toEqual([
-    "eu: cannot be read (EISDIR): check that it exists and its permissions",
+    "eu: is a folder where a file should be: links to folders are not followed, and a folder's name does not end in .yaml",
     "pipe.yaml: is no ordinary file: put a file in its place, or move it away",
   ])
 })

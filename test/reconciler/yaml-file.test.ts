@@ -17,6 +17,7 @@ async function problemsOf(content: string | Uint8Array): Promise<string[]> {
 
 const NAME_PATTERN = 'must be letters and digits, with "-" or "_" inside, such as "Shopify" or "north-wind"'
 const NAME_TEXT = "must be text; quote a name that YAML would read as a number, a date or a boolean"
+const NO_TEXT = "t.yaml:1: cannot be read as UTF-8 text: save it as such"
 const HOLD_KEYS =
   't.yaml:1: must hold keys (id, name, seed, suspended, protected, hosts, cell), one a line, such as "id: …"'
 const BAD_UUID = 't.yaml:1: id: must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"'
@@ -70,9 +71,9 @@ test.for<[string, string | Uint8Array, string[]]>([
   ["a comment only", "# soon\n", [HOLD_KEYS]],
   ["a list", "- a\n", [HOLD_KEYS]],
   ["bare text", "shopify\n", [HOLD_KEYS]],
-  ["bytes that are no text", new Uint8Array([0, 1, 2, 3]), [HOLD_KEYS]],
+  ["bytes that are no text", new Uint8Array([0, 1, 2, 3]), [NO_TEXT]],
   ["Latin-1", Buffer.from(`${ID}name: Café\n`, "latin1"), [`t.yaml:2: name: ${NAME_PATTERN}`]],
-  ["UTF-16", Buffer.from(`\uFEFF${ID}name: A\n`, "utf16le"), [HOLD_KEYS]],
+  ["UTF-16", Buffer.from(`\uFEFF${ID}name: A\n`, "utf16le"), [NO_TEXT]],
 ])("a file with %s is refused, and said why", async ([, content, messages]) => {
   expect(await problemsOf(content)).toEqual(messages)
 })
@@ -149,7 +150,7 @@ test("a file with a byte order mark, an alias, a tag, capitals in its id and a n
   expect(valueOf("json.yml")).toEqual({ id, name: "J" })
 })
 
-test("what is there but cannot be read is said with the system's code", async () => {
+test("what is there but is no file, or cannot be read, is said so", async () => {
   const folder = await folderOf({})
   await symlink(path.join(folder, "nowhere"), path.join(folder, "dangling.yaml"))
   await mkdir(path.join(folder, "folder.yaml"))
@@ -157,7 +158,9 @@ test("what is there but cannot be read is said with the system's code", async ()
     readYamlFile(path.join(folder, name), Tenant).problems.map(({ message }) => message)
   const remedy = "check that it exists and its permissions"
   expect(messageOf("dangling.yaml")).toEqual([`cannot be read (ENOENT): ${remedy}`])
-  expect(messageOf("folder.yaml")).toEqual([`cannot be read (EISDIR): ${remedy}`])
+  expect(messageOf("folder.yaml")).toEqual([
+    "is a folder where a file should be: links to folders are not followed, and a folder's name does not end in .yaml",
+  ])
 })
 
 test("a file of megabytes is refused unread", async () => {
