@@ -16,17 +16,18 @@ const ONE_TENANT = "a host leads to one tenant, so keep it in one file"
 const hostsOf = (count: number) => Array.from({ length: count }, (_, n) => `, h${n}.example`).join("")
 const UUID = 'must be a UUID like "78b0c444-49aa-4308-b35f-9ff530b31920"'
 
+/** By their paths; undefined is one that is not there. */
+type Files = Record<string, string | undefined>
+
 /** Runs the words in a folder of these files; messages name files as paths in it. */
-async function say(
-  words: readonly string[],
-  files: Record<string, string> = {},
-  variables: Record<string, string> = {},
-) {
-  const folder = await folderOf({
+async function say(words: readonly string[], files: Files = {}, variables: Record<string, string> = {}) {
+  const all: Files = {
     "fleet.yaml": FLEET,
     "migrations/0001_a.sql": "create table a (b int);\n",
     ...files,
-  })
+  }
+  const there = Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const folder = await folderOf(Object.fromEntries(there))
   mkdirSync(path.join(folder, "tenants"), { recursive: true })
   const environment = {
     TENANTS_DIR: path.join(folder, "tenants"),
@@ -41,7 +42,7 @@ async function say(
 }
 
 describe("validate", () => {
-  test.for<[what: string, files: Record<string, string>, ...lines: string[]]>([
+  test.for<[what: string, files: Files, ...lines: string[]]>([
     [
       "no YAML",
       { "tenants/a.yaml": "id: [" },
@@ -246,6 +247,11 @@ describe("validate", () => {
       "two migrations with one number",
       { "migrations/0001_b.sql": "select 1;\n" },
       "migrations/0001_b.sql: has the same number as 0001_a.sql; give it the next free one",
+    ],
+    [
+      "no policy, without which there is no pass",
+      { "fleet.yaml": undefined },
+      "fleet.yaml:1: cannot be read (ENOENT): check that it exists and its permissions",
     ],
   ])("of %s", async ([, files, ...expected]) => {
     const { code, lines } = await say(["validate"], files)

@@ -14,7 +14,7 @@ export function registerCheck(program: Command): void {
   program
     .command("validate")
     .description("check the files, and warn of migrations that hurt live traffic; needs no network")
-    .argument("[directory]", "the tenants folder", process.env["TENANTS_DIR"] ?? "./tenants")
+    .argument("[directory]", "the tenants folder; without it fleet.yaml must be there too")
     .option("--annotate", "for GitHub: mark the lines in the pull request", false)
     .addHelpText("after", examples("validate", "validate ../other/tenants", "validate --annotate"))
     .action(validate)
@@ -30,13 +30,17 @@ export function registerCheck(program: Command): void {
 }
 
 /** Exit code 1 where a file is refused or a migration is no SQL; a warning is none. */
-async function validate(directory: string, { annotate }: { annotate: boolean }): Promise<void> {
+async function validate(folder: string | undefined, { annotate }: { annotate: boolean }): Promise<void> {
   const migrationsDir = process.env["MIGRATIONS_DIR"] ?? "./migrations"
+  const directory = folder ?? process.env["TENANTS_DIR"] ?? "./tenants"
   const fleetFile = process.env["FLEET_FILE"] ?? "./fleet.yaml"
   const migrations = existsSync(migrationsDir) ? await readMigrationsOrFault(migrationsDir) : undefined
   const seeds = migrations && new Set(migrations.seeds.keys())
   const { tenants, problems } = await readTenants(directory, seeds)
-  const faults = [...(existsSync(fleetFile) ? readYamlFile(fleetFile, Fleet).problems : []), ...problems]
+  const faults = [
+    ...(folder === undefined || existsSync(fleetFile) ? readYamlFile(fleetFile, Fleet).problems : []),
+    ...problems,
+  ]
   const fault = migrations?.fault?.message.split("\n") ?? []
   const findings = migrations && fault.length === 0 ? await lintMigrations(migrationsDir) : []
   const errors = findings.filter(({ rule }) => rule === "syntax")
