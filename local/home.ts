@@ -9,6 +9,11 @@ export const homeDirectory = (): string => path.resolve(process.env["TENANTRY_HO
 /** Of the cells, the first of which is number 1. */
 export const postgresDirectory = (home: string, cell = 1): string =>
   path.join(home, cell === 1 ? "postgres" : `postgres-${cell}`)
+/** How many cells the folder holds; at least one. */
+export async function countCells(home: string): Promise<number> {
+  const names = await readdir(home).catch(() => [])
+  return Math.max(1, ...names.map((name) => Number(/^postgres-([2-9])$/.exec(name)?.[1] ?? 1)))
+}
 export const vaultDirectory = (home: string): string => path.join(home, "vault")
 const pidFile = (home: string) => path.join(home, "pid")
 const environmentFile = (home: string) => path.join(home, "env")
@@ -30,12 +35,21 @@ export async function claimHome(home: string): Promise<void> {
   await writeFile(pidFile(home), JSON.stringify(claim))
 }
 
+/** null where the file is not whole: a disk that was full, or power that failed, leaves it so. */
+function parseClaim(text: string): Claim | null {
+  try {
+    return JSON.parse(text) as Claim | null
+  } catch {
+    return null
+  }
+}
+
 type Claim = { pid: number; parent: number; home: string }
 
 /** The supervisor that has the folder now, if it lives; a copy of the folder is nobody's. */
 async function holder(home: string): Promise<Claim | undefined> {
   const text = await readFile(pidFile(home), "utf8").catch(() => "null")
-  const claim = JSON.parse(text) as Claim | null
+  const claim = parseClaim(text)
   if (!claim || claim.pid === process.pid || claim.home !== (await realpath(home))) return undefined
   return (await commandLine(claim.pid)).includes("local/main.ts") ? claim : undefined
 }

@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto"
 import { parseArgs } from "node:util"
 import {
   claimHome,
+  countCells,
   homeDirectory,
   postgresDirectory,
   releaseHome,
@@ -29,9 +30,10 @@ const root = path.resolve(import.meta.dirname, "..")
 const port = process.env["PORT"] ?? "3000"
 const statusPort = process.env["STATUS_PORT"] ?? "3001"
 const tenantsDir = process.env["TENANTS_DIR"] ?? "tenants"
+const migrationsDir = process.env["MIGRATIONS_DIR"] ?? "migrations"
 
-/** What was asked for on the command line. Each cell is a Postgres on this machine. */
-let settings = { hasAuth: false, cells: 1 }
+/** What was asked for on the command line. Each cell is a Postgres on this machine; where nothing is said, as many as there are. */
+let settings: { hasAuth: boolean; cells?: number } = { hasAuth: false }
 /** The local world is for this machine only. */
 const LOOPBACK = "127.0.0.1"
 /** Tenants that are listed when all is up; the status page has the rest. */
@@ -67,6 +69,12 @@ async function main(): Promise<void> {
     )
   })
   await claimHome(home)
+  const cells = await countCells(home)
+  settings.cells ??= cells
+  if (settings.cells < cells)
+    throw new Error(
+      `${relative(home)} holds ${cells} cells, and the tenants in them: start with --cells ${cells} or without it, or npm run reset`,
+    )
   endings.push({ name: "home", end: () => releaseHome(home) })
   await Promise.all([assertFree("PORT", port), assertFree("STATUS_PORT", statusPort)])
 
@@ -128,6 +136,7 @@ async function main(): Promise<void> {
     PORT: port,
     HOST: LOOPBACK,
     TENANTS_DIR: path.resolve(tenantsDir),
+    MIGRATIONS_DIR: migrationsDir,
     ...(process.env["METRICS_PORT"] ? { METRICS_PORT: process.env["METRICS_PORT"] } : {}),
     TENANT_FROM: "header,host,path",
     TENANT_HOST_SUFFIXES: "localhost",
@@ -141,7 +150,7 @@ async function main(): Promise<void> {
     ...auth,
     TENANTS_DIR: tenantsDir, // as it was given, so that messages name files as the user does
     FLEET_FILE: process.env["FLEET_FILE"] ?? "fleet.yaml",
-    MIGRATIONS_DIR: process.env["MIGRATIONS_DIR"] ?? "migrations",
+    MIGRATIONS_DIR: migrationsDir,
   })
   await narrator.heard("reconciler", "reconciler is watching")
   narrator.say(
@@ -167,7 +176,8 @@ function keep(postgres: Postgres, took: string): void {
 
 function readArguments(): typeof settings {
   const options = { auth: { type: "boolean" }, cells: { type: "string" } } as const
-  const { auth = false, cells = "1" } = parseArgs({ options }).values
+  const { auth = false, cells } = parseArgs({ options }).values
+  if (cells === undefined) return { hasAuth: auth }
   if (/^[1-9]$/.test(cells)) return { hasAuth: auth, cells: Number(cells) }
   throw new Error(`--cells must be a whole number from 1 to 9, and it is "${cells}"`)
 }

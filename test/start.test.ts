@@ -1,6 +1,6 @@
 /** Starting, stopping and emptying the local world, in a fresh checkout with the folders that it has by itself. */
 import { existsSync } from "node:fs"
-import { stat, writeFile } from "node:fs/promises"
+import { mkdir, rm, stat, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { rootCertificates } from "node:tls"
 import { beforeAll, describe, expect, it } from "vitest"
@@ -110,10 +110,24 @@ describe("Ctrl-C", () => {
     }
   })
 
-  it("keeps the data: the next start finds it", async () => {
+  it("keeps the data: the next start finds it, with the folder's claim cut short by a lack of power", async () => {
+    await writeFile(path.join(system.home, "pid"), "")
     await system.start()
     expect(await galaxy()).toMatchObject({ status: 200, body: GALAXY })
   })
+})
+
+it("is not started with fewer cells than the folder holds: tenants in them would be served no more", async () => {
+  const home = path.join(system.root, ".tenantry/of-two")
+  await mkdir(path.join(home, "postgres-2"), { recursive: true })
+  const ports = { PORT: "0", STATUS_PORT: "0" }
+  const { code, output } = await run(["npm", "start", "--", "--cells", "1"], {
+    ...ports,
+    TENANTRY_HOME: home,
+  })
+  expect(code).toBe(1)
+  expect(output).toMatch(/of-two holds 2 cells, and the tenants in them: start with --cells 2 or without it/)
+  await rm(home, { recursive: true })
 })
 
 describe("npm run reset", () => {
