@@ -34,7 +34,7 @@ const pattern = (output: string) =>
 const shape = (text: string) => text.replaceAll(/\d+(?:\.\d+)*/g, "0")
 
 /** What only looks may be asked again until the reconciler is through; what changes things is done once. */
-const onlyLooks = (command: string) => /^(?:npx tenantry|curl (?!.* -d ))/.test(command)
+const onlyLooks = (command: string) => /^(?:npx tenantry (?!rename)|curl (?!.* -d ))/.test(command)
 
 describe("the README", () => {
   const system = useSystem({ checkout: true })

@@ -32,6 +32,18 @@ test("the command line finds the local world by the file that it leaves", async 
   })
 })
 
+test("its tenants folder is called as one sees it from here, and by its whole path from elsewhere", async () => {
+  const found = async (folder: string) => {
+    const environment: NodeJS.ProcessEnv = {
+      TENANTRY_HOME: await folderOf({ env: `${ENV}\nTENANTS_DIR=${folder}\n` }),
+    }
+    useLocalWorld(environment)
+    return environment["TENANTS_DIR"]
+  }
+  expect(await found(path.resolve("tenants"))).toBe("tenants")
+  expect(await found("/srv/tenants")).toBe("/srv/tenants")
+})
+
 test("what is set already stays", async () => {
   const home = await folderOf({ env: ENV })
   const environment: NodeJS.ProcessEnv = { TENANTRY_HOME: home, STATUS_PORT: "9" }
