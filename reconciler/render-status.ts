@@ -49,12 +49,14 @@ export function renderAge(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d`
 }
 
-/** "0004", or "0004 < 0005" where a migration is pending. */
+/** "0004", or "0004 < 0005" where a migration is pending; "0005 ≠ files" where one was applied from another file. */
 function renderSchema(schema: string | undefined, state: string, version: string | undefined): string {
   if (schema === undefined) return "-"
   const [now = ""] = schema.split(/[: ]/)
   const isPending = version !== undefined && schema !== version && state !== "retired"
-  return isPending ? `${now} < ${version.slice(0, 4)}` : now
+  if (!isPending) return now
+  const newest = version.slice(0, 4)
+  return now === newest ? `${now} ≠ files` : `${now} < ${newest}`
 }
 
 type Column = { title: string; of: (tenant: TenantStatus) => string }

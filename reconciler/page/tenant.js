@@ -42,6 +42,10 @@ function render({ tenant, events, steps, change }) {
   document.title = `${name} · Tenantry`
   const version = fleet.head?.version
   const isBehind = version !== undefined && schema !== undefined && schema !== version
+  const newest =
+    shortSchema(schema) === shortSchema(version)
+      ? ", but from another file than the one that is there now"
+      : `, and ${shortSchema(version)} is the newest`
   /** @type {[string, ...Child[]][]} */
   const facts = [
     ["Condition", conditionOf(condition), ` ${reason}, since `, ago(since)],
@@ -49,7 +53,7 @@ function render({ tenant, events, steps, change }) {
     ["State", state, isProtected && ", protected: its removal waits for a person"],
     ["Database", database ? make("code", {}, database) : "none yet", cell && ` in the cell ${cell}`],
     ["Hosts", hosts ? make("code", {}, hosts.join(" ")) : "none of its own"],
-    ["Schema", shortSchema(schema), isBehind && `, and ${shortSchema(version)} is the newest`],
+    ["Schema", shortSchema(schema), isBehind && newest],
     ["Credential", issuedAt ? "made " : "none yet", issuedAt ? ago(issuedAt) : undefined],
   ]
   return [

@@ -66,6 +66,11 @@ test("a schema that is behind shows what it waits for", () => {
   expect(lines(fleet)[1]).toBe("Ada   Ready      Served  active  0003 < 0005  90 s")
 })
 
+test("a schema of the newest number that other files made is not shown as behind itself", () => {
+  const fleet = { ...status(tenant(1, "Ada")), version: "0003:bbbbbbbbbbbbbbbb" }
+  expect(lines(fleet)[1]).toBe("Ada   Ready      Served  active  0003 ≠ files  90 s")
+})
+
 test("columns stay in line under names of any script", () => {
   const names = ["Ada", "東京商事", "Ωmega", "مثال", "नमस्ते", "Cafe\u0301"]
   const [heading, ...rows] = lines(status(...names.map((name, n) => tenant(n, name))))
