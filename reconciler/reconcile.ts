@@ -18,6 +18,7 @@ import { observe, observeMarkers, proveAbsent } from "./observed.ts"
 import { cellsInQuestion, type Desired, diff, type Observed, unexplained } from "./plan.ts"
 import type { Plan } from "./policy.ts"
 import { acquireLease } from "./providers/lease.ts"
+import { readServerFacts } from "./providers/server-facts.ts"
 import { remember } from "./rollout.ts"
 import { existingIn, MAINTENANCE_DATABASE, ownerUris, type World } from "./world.ts"
 
@@ -78,9 +79,23 @@ async function look(sources: Sources, world: World, isThorough = false): Promise
     for (const cell of unseen) looked.add(cell)
     judged = judge(diff(desired, observed, settings.now), observed, settings)
   }
+  // What is deleted for ever waits for both clocks: one that jumped ahead must not end every grace period at once.
+  const due = judged.plan.changes.find(({ kind, isApproved }) => kind === "purge" && !isApproved)
+  const theirs = due ? await clockOf(world, observed, due.cell) : settings.now
+  if (theirs < settings.now) {
+    const then = { ...settings, now: theirs }
+    judged = judge(diff(desired, observed, then.now), observed, then)
+  }
   if (looked.size > 0) world.strangers = new Set(unexplained(judged.sketch))
   const { plan, retryAt } = judged
   return { read, fleet, migrations, cells, observed, plan, retryAt }
+}
+
+/** The time by the cell's Postgres, in milliseconds since 1970. */
+async function clockOf(world: World, observed: Observed, cell: string): Promise<number> {
+  const existing = existingIn(observed, cell)
+  if (existing === undefined) return Date.now()
+  return (await readServerFacts(await ownerUris(world)(cell).direct(existing, MAINTENANCE_DATABASE))).now
 }
 
 /**

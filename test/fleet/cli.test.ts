@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { Ajv2020 } from "ajv/dist/2020.js"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
 import { readConfig } from "../../reconciler/config.ts"
 import { renderJsonSchema } from "../../reconciler/json-schema.ts"
 import { acquireLease } from "../../reconciler/providers/lease.ts"
@@ -231,6 +231,21 @@ describe("restore and purge", () => {
     expect((await run(["apply"])).output).toContain("✓ restore Bobby")
     const again = await run(["restore", "Bobby"])
     expect(again.output).toMatch(/^Bobby cannot be restored: .*bobby\.yaml declares it\n$/)
+  })
+
+  test("a clock that jumped ahead of Postgres's ends no grace period", async () => {
+    const file = path.join(world.tenantsDir, "bobby.yaml")
+    const text = await readFile(file, "utf8")
+    await rm(file)
+    expect((await run(["apply"])).output).toContain("✓ retire Bobby")
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 400 * 86_400_000 })
+    try {
+      expect((await run(["plan"])).output).toContain("plan: 0 to change, 0 withheld")
+    } finally {
+      vi.useRealTimers()
+    }
+    await writeFile(file, text)
+    expect((await run(["apply"])).output).toContain("✓ restore Bobby")
   })
 
   test("what is purged is gone at the next pass, long before its grace period is over", async () => {
