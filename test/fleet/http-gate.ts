@@ -51,6 +51,7 @@ type Front = {
 async function openFront(post: Post, { system, server, upstream, edit }: Front) {
   const agent = upstream.protocol === "https:" ? new https.Agent({ keepAlive: true }) : new http.Agent()
   const sockets = new Set<Socket>()
+  const underWay = new Set<Promise<unknown>>()
   server.on("connection", (socket: Socket) => {
     sockets.add(socket)
     socket.on("error", () => {}).on("close", () => sockets.delete(socket))
@@ -75,8 +76,11 @@ async function openFront(post: Post, { system, server, upstream, edit }: Front) 
     response.end(text)
   }
   server.on("request", (request: http.IncomingMessage, response: http.ServerResponse) => {
-    // What the system does with a connection, the reconciler sees too.
-    pass(request, response).catch(() => request.destroy())
+    const passage = pass(request, response)
+      // What the system does with a connection, the reconciler sees too.
+      .catch(() => request.destroy())
+      .finally(() => underWay.delete(passage))
+    underWay.add(passage)
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -85,6 +89,8 @@ async function openFront(post: Post, { system, server, upstream, edit }: Front) 
     close: async () => {
       cut()
       server.close()
+      // The system acts on what was delivered, also when nobody waits for the answer.
+      await Promise.all(underWay)
       agent.destroy()
     },
   }
