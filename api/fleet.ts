@@ -8,6 +8,7 @@ import { readSeedNames, seedFault } from "../reconciler/seeds.ts"
 import { isSameName, type Tenant, TenantId } from "../reconciler/tenant.ts"
 import { RETRY_AFTER } from "./active.ts"
 import type { Directory } from "./directory.ts"
+import { invalidInput } from "./input.ts"
 import { Problem } from "./problems.ts"
 import { inOrder, type ShownTenant, toDeclared, toShown } from "./shown-tenant.ts"
 import {
@@ -134,7 +135,7 @@ export function openFleet(settings: FleetSettings): Fleet {
       await change(async (place, files) => {
         if (findByName(files, name)) throw taken(name)
         const fault = seedFault(seed, await readSeedNames(migrations))
-        if (fault !== undefined) throw invalid("seed", fault)
+        if (fault !== undefined) throw invalidInput("body", [{ in: "body", field: "seed", message: fault }])
         await assertFree(hosts, files)
         await addTenantFile(place, tenant)
       })
@@ -196,9 +197,5 @@ const readOnly = () =>
     "tenants-read-only",
     "the tenants folder is not written from here: open a pull request that changes the file",
   )
-const invalid = (field: string, message: string) =>
-  new Problem("request-invalid", `the body is not valid: ${field} ${message}`, {
-    members: { errors: [{ in: "body", field, message }] },
-  })
 const busy = (detail: string, cause?: TransientError) =>
   new Problem("tenants-busy", detail, { retryAfter: RETRY_AFTER, cause })

@@ -79,8 +79,16 @@ function check<T>(value: unknown, schema: z.ZodType<T>, where: "body" | "query")
         }))
       : [{ in: where, field: path, message: issue.message }]
   })
+  throw invalidInput(where, errors)
+}
+
+/** The Problem that names what is wrong. `field`: a path with dots, empty for the whole. */
+export function invalidInput(
+  where: string,
+  errors: readonly { in: string; field: string; message: string }[],
+): Problem {
   const named = errors.map(({ field, message }) => (field ? `${field} ${message}` : message)).join("; ")
-  throw new Problem("request-invalid", `the ${where} is not valid: ${named}`.slice(0, 500), {
+  return new Problem("request-invalid", `the ${where} is not valid: ${named}`.slice(0, 500), {
     members: { errors: errors.slice(0, 20) },
   })
 }

@@ -15,15 +15,9 @@ type Rivals = (change: Change) => readonly Place[]
 
 /** Names of ours that differ only by case are one name. */
 export function openNames({ databases, unmanaged, unseen }: Listed): Rivals {
-  const strangers = new Set(unmanaged.databases.map(fullName))
-  const theirs = new Map<string, Place>()
-  const ours = new Map<string, Place[]>()
-  const isTheirs = (place: Place) => strangers.has(fullName(place))
-  for (const place of databases.filter(isTheirs)) theirs.set(fullName(place), place)
-  for (const place of [...databases.filter((one) => !isTheirs(one)), ...unseen]) {
-    const key = nameKey(place.name)
-    ours.set(key, [...(ours.get(key) ?? []), place])
-  }
+  const theirs = new Map(unmanaged.databases.map((place) => [fullName(place), place]))
+  const held = [...databases.filter((place) => !theirs.has(fullName(place))), ...unseen]
+  const ours = Map.groupBy(held, ({ name }) => nameKey(name))
   const having = (cell: string, name: string): Place[] => {
     const stranger = theirs.get(fullName({ cell, name }))
     return [...(stranger ? [stranger] : []), ...(ours.get(nameKey(name)) ?? [])]

@@ -104,10 +104,7 @@ export async function seed(target: Target, name: string, sql: string): Promise<b
       "insert into tenantry.seeds (name) values ($1) on conflict do nothing",
       [name],
     )
-    if (!rowCount) {
-      await client.query("rollback")
-      return false
-    }
+    if (!rowCount) return false
     try {
       await client.query(sql)
     } catch (error) {

@@ -29,6 +29,14 @@ const happen = (life: Life, ...events: Event[]) => {
   for (const event of events) befall(life, event)
 }
 
+/** A fleet in which the repair of what befell Bob's secret was cut short: its password is new, and not published. */
+function halfRepaired(event: Event): Life {
+  const life = fleetOf(ADA, BOB)
+  happen(life, event)
+  passUntil(life, "credential")
+  return life
+}
+
 const expectAtRest = ({ world, files }: Life) => {
   converge(world, files)
   expect(faultsOf(world, files)).toEqual([])
@@ -74,9 +82,7 @@ test.each([
   { kind: "approve", id: BOB, verb: "retire" },
   { kind: "rotate", id: BOB },
 ] as const)("$kind does not hand out a password that a repair, cut short, has replaced", (event) => {
-  const life = fleetOf(ADA, BOB)
-  happen(life, { kind: "secret disabled", id: BOB })
-  passUntil(life, "credential")
+  const life = halfRepaired({ kind: "secret disabled", id: BOB })
   happen(life, event)
   expectAtRest(life)
 })
@@ -87,9 +93,7 @@ test("protection does not hide that a repair was cut short, of a secret that was
     { kind: "secret disabled", id: BOB },
     { kind: "tags edited", id: BOB, tags: { cell: "cell-2" } },
   ] as const) {
-    const life = fleetOf(ADA, BOB)
-    happen(life, event)
-    passUntil(life, "credential")
+    const life = halfRepaired(event)
     happen(life, protect)
     expectAtRest(life)
   }
@@ -106,9 +110,7 @@ test("a removal that a person allowed, and that was begun, is finished without a
 })
 
 test("a new password that was not published yet is no trap for a rename", () => {
-  const life = fleetOf(ADA, BOB)
-  happen(life, { kind: "secret disabled", id: BOB })
-  passUntil(life, "credential")
+  const life = halfRepaired({ kind: "secret disabled", id: BOB })
   happen(life, renameBob)
   expectAtRest(life)
 })

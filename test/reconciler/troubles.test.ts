@@ -10,11 +10,11 @@ import { TerminalError } from "../../reconciler/errors.ts"
 import type { Fleet } from "../../reconciler/fleet.ts"
 import { judge } from "../../reconciler/judge.ts"
 import { fromTags } from "../../reconciler/ledger.ts"
-import { cellsInQuestion, diff, type Observed } from "../../reconciler/plan.ts"
+import { cellsInQuestion, type Desired, diff, type Observed } from "../../reconciler/plan.ts"
 import type { Plan } from "../../reconciler/policy.ts"
 import { databaseName, secretName, type TenantId } from "../../reconciler/tenant.ts"
 import * as histories from "./histories.ts"
-import { type Course, desiredOf, type Files, observeMarkers, runPass } from "./passes.ts"
+import { type Course, desiredOf, type Files, lookWhereNeeded, observeMarkers, runPass } from "./passes.ts"
 import { PATIENCE, RUNS } from "./runs.ts"
 import { cellOf, CELLS, emptyWorld, FLEET, served, sharedNames } from "./simulation.ts"
 
@@ -129,14 +129,10 @@ function planOf(life: Life, isThorough: boolean): Plan {
     },
     now: world.now,
   }
-  for (let looked = new Set(isThorough ? cells : []); ;) {
-    const databases = there.map((one) => (looked.has(one.cell) ? one : { ...one, marker: undefined }))
-    const observed: Observed = { ...all, databases }
-    const { plan, sketch } = judge(diff(desired, observed, world.now), observed, settings)
-    const sought = looked.union(cellsInQuestion(sketch, cells, new Set()))
-    if (sought.size === looked.size) return plan
-    looked = sought
-  }
+  const judged = (observed: Observed) => judge(diff(desired, observed, world.now), observed, settings)
+  const whole: Observed = { ...all, databases: there }
+  const rules = { diff: (_: Desired, seen: Observed) => judged(seen).sketch, inQuestion: cellsInQuestion }
+  return judged(isThorough ? whole : lookWhereNeeded(desired, whole, world.now, rules).observed).plan
 }
 
 /** Canaries and what waits for them take a few passes; more than these, and there is no end. */
