@@ -136,6 +136,13 @@ async function transaction<T>(pool: Pool, work: (client: Queryable) => Promise<T
   }
 }
 
+/** Sends statements without parameters as one message, which is one transaction. Returns the rows of the last. */
+export async function queryInTurn<Row>(client: Queryable, ...statements: string[]): Promise<Row[]> {
+  // For several statements pg gives an array, which its types do not know.
+  const results: unknown = await client.query(statements.join(";\n"))
+  return (results as { rows: Row[] }[]).at(-1)!.rows
+}
+
 /** True when Postgres went away, or two sessions met on one row: not because of what the query asked. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) return true

@@ -1,6 +1,6 @@
 /** The routes of databases. */
 import { bodyObject, nameIn, ok, Refusal, type Handler } from "./answer.ts"
-import { listDatabases, listRoles, PROTECTED_DATABASES, type DatabaseRow } from "./catalogue.ts"
+import { addDatabase, hasRole, listDatabases, PROTECTED_DATABASES, type DatabaseRow } from "./catalogue.ts"
 import type { Queryable } from "./control.ts"
 import { mutate } from "./mutate.ts"
 import { presentDatabase } from "./present.ts"
@@ -21,37 +21,32 @@ export const createDatabaseRoute: Handler = async (call, world) => {
   const name = nameIn(wanted["name"], "database.name")
   const owner = nameIn(wanted["owner_name"], "database.owner_name")
   refuseProtected(name)
-  return mutate(call, world, async (client) => {
-    const rows = await listDatabases(client)
-    if (rows.some((row) => row.name === name)) throw new Refusal(409, `database "${name}" already exists`)
-    if (rows.length >= call.limit) {
+  return mutate(call, world, async (client, databases) => {
+    if (databases.some(isCalled(name))) throw new Refusal(409, `database "${name}" already exists`)
+    if (databases.length >= call.limit) {
       throw new Refusal(422, `a branch holds at most ${call.limit} databases`, "DATABASES_LIMIT_EXCEEDED")
     }
     await requireRole(client, owner)
-    const { rows: made } = await client.query<{ key: number }>(
-      "insert into databases (name, owner, state) values ($1, $2, 'creating') returning key::float8 as key",
-      [name, owner],
-    )
-    const row = await findDatabase(client, name)
+    const row = await addDatabase(client, name, owner)
     return {
       kind: "change",
-      effect: { kind: "create-database", key: made[0]!.key },
+      effect: { kind: "create-database", key: row.key },
       status: 201,
-      body: { database: presentDatabase(world.cell, row!) },
+      body: { database: presentDatabase(world.cell, row) },
     }
   })
 }
 
 export const updateDatabaseRoute: Handler = async (call, world) => {
   const wanted = bodyObject(call, "database")
-  return mutate(call, world, async (client) => {
-    const row = await findDatabase(client, call.params["database_name"]!)
+  return mutate(call, world, async (client, databases) => {
+    const row = databases.find(isCalled(call.params["database_name"]!))
     if (row === undefined) throw new Refusal(404, "database not found")
     const name = wanted["name"] === undefined ? row.name : nameIn(wanted["name"], "database.name")
     const owner =
       wanted["owner_name"] === undefined ? row.owner : nameIn(wanted["owner_name"], "database.owner_name")
     refuseProtected(name)
-    if (name !== row.name && (await findDatabase(client, name)) !== undefined) {
+    if (name !== row.name && databases.some(isCalled(name))) {
       throw new Refusal(409, `database "${name}" already exists`)
     }
     if (owner !== row.owner) await requireRole(client, owner)
@@ -67,8 +62,8 @@ export const updateDatabaseRoute: Handler = async (call, world) => {
 /** One that does not exist is answered 204, as Neon's description says. */
 export const deleteDatabaseRoute: Handler = async (call, world) => {
   refuseProtected(call.params["database_name"]!)
-  return mutate(call, world, async (client) => {
-    const row = await findDatabase(client, call.params["database_name"]!)
+  return mutate(call, world, async (client, databases) => {
+    const row = databases.find(isCalled(call.params["database_name"]!))
     if (row === undefined) return { kind: "answer", answer: { status: 204 } }
     await client.query("update databases set state = 'deleting' where key = $1", [row.key])
     return {
@@ -82,12 +77,13 @@ export const deleteDatabaseRoute: Handler = async (call, world) => {
 
 /** The database of that very name, or undefined. */
 export async function findDatabase(client: Queryable, name: string): Promise<DatabaseRow | undefined> {
-  return (await listDatabases(client)).find((row) => row.name === name)
+  return (await listDatabases(client)).find(isCalled(name))
 }
 
+const isCalled = (name: string) => (row: DatabaseRow) => row.name === name
+
 async function requireRole(client: Queryable, name: string): Promise<void> {
-  const roles = await listRoles(client)
-  if (!roles.some((role) => role.name === name)) throw new Refusal(422, `role "${name}" does not exist`)
+  if (!(await hasRole(client, name))) throw new Refusal(422, `role "${name}" does not exist`)
 }
 
 function refuseProtected(name: string): void {

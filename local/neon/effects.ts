@@ -41,15 +41,15 @@ export async function settle(effect: Effect, client: Queryable): Promise<void> {
     case "create-database":
     case "delete-database": {
       const found = await findDatabase(effect.key, client)
-      if (found?.current && effect.kind === "create-database") {
-        await client.query(`alter database ${quoteName(found.current)} allow_connections true`)
+      if (!found?.current) {
+        await client.query("delete from databases where key = $1", [effect.key])
+        return
       }
-      await client.query(
-        found?.current
-          ? "update databases set state = 'ready' where key = $1"
-          : "delete from databases where key = $1",
-        [effect.key],
-      )
+      if (effect.kind === "create-database") await open(found.current, client)
+      await client.query("update databases set state = 'ready', oid = $2 where key = $1", [
+        effect.key,
+        found.oid,
+      ])
       return
     }
     case "create-role":
@@ -66,13 +66,26 @@ export async function settle(effect: Effect, client: Queryable): Promise<void> {
   }
 }
 
+/**
+ * A record and the database of it. One that is being made has no `oid` in its record until it is settled; its database is
+ * the closed one of its name.
+ */
 async function findDatabase(key: number, client: Queryable): Promise<Found | undefined> {
   const { rows } = await client.query<Found>(
-    `select d.oid, d.name, d.owner, p.datname as current
-     from databases d left join pg_database p on p.oid = d.oid where d.key = $1`,
+    `select p.oid, d.name, d.owner, p.datname as current
+     from databases d left join pg_database p
+       on p.oid = d.oid or (d.oid is null and p.datname = d.name and not p.datallowconn)
+     where d.key = $1`,
     [key],
   )
   return rows[0]
+}
+
+async function open(name: string, client: Queryable): Promise<void> {
+  await client.query(
+    `grant all privileges on database ${quoteName(name)} to ${NEON_SUPERUSER};
+     alter database ${quoteName(name)} allow_connections true`,
+  )
 }
 
 /** The error that Postgres itself would give. */
@@ -80,34 +93,19 @@ const refusal = (code: string, message: string) =>
   Object.assign(new DatabaseError(message, message.length, "error"), { code })
 
 /** It is made closed, with `allow_connections false`: that also tells it from one that somebody else made meanwhile. */
-async function createDatabase(key: number, control: Control): Promise<void> {
-  const found = await findDatabase(key, control.pool)
-  if (found === undefined || found.oid !== null) return
-  const name = quoteName(found.name)
-  const present = () =>
-    control.pool.query<{ oid: number; datallowconn: boolean }>(
-      "select oid, datallowconn from pg_database where datname = $1",
-      [found.name],
+async function createDatabase(key: number, { pool }: Control): Promise<void> {
+  const found = await findDatabase(key, pool)
+  if (found === undefined || found.current !== null) return
+  const { name, owner } = found
+  try {
+    await pool.query(
+      `create database ${quoteName(name)} owner ${quoteName(owner)} template template0 allow_connections false`,
     )
-  if ((await present()).rowCount === 0) {
-    await control.pool
-      .query(
-        `create database ${name} owner ${quoteName(found.owner)} template template0 allow_connections false`,
-      )
-      .catch((error: unknown) => {
-        // The statement of a server killed meanwhile may have gone on and made it first.
-        const isDuplicate = error instanceof DatabaseError && ["42P04", "23505"].includes(error.code ?? "")
-        if (!isDuplicate) throw error
-      })
+  } catch (error) {
+    // The statement of a server killed meanwhile may have gone on and made it first.
+    const isDuplicate = error instanceof DatabaseError && ["42P04", "23505"].includes(error.code ?? "")
+    if (!isDuplicate || !(await findDatabase(key, pool))?.current) throw error
   }
-  const made = (await present()).rows[0]
-  if (made === undefined || made.datallowconn) {
-    throw refusal("42P04", `database "${found.name}" already exists`)
-  }
-  await control.transaction(async (client) => {
-    await client.query(`grant all privileges on database ${name} to ${NEON_SUPERUSER}`)
-    await client.query("update databases set oid = $2 where key = $1", [key, made.oid])
-  })
 }
 
 /** Plain ALTER DATABASE: Postgres waits 5 s for other sessions to leave, and then refuses a rename. */

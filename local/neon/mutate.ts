@@ -1,6 +1,6 @@
 /** The one way in which a call changes something: one change at a time in the project. */
 import { LOCKED_MESSAGE, Refusal, type Answer, type Call, type World } from "./answer.ts"
-import { listDatabases } from "./catalogue.ts"
+import { type DatabaseRow, listDatabases } from "./catalogue.ts"
 import type { Queryable } from "./control.ts"
 import type { Effect } from "./effects.ts"
 import { presentOperation } from "./present.ts"
@@ -16,15 +16,14 @@ export type Decision =
 export async function mutate(
   call: Call,
   world: World,
-  decide: (client: Queryable) => Promise<Decision>,
+  decide: (client: Queryable, databases: readonly DatabaseRow[]) => Promise<Decision>,
 ): Promise<Answer> {
   const { rows, answer } = await world.control.transaction(async (client) => {
-    await client.query("select from cell for update")
-    if (await world.operations.isBusy(client)) throw new Refusal(423, LOCKED_MESSAGE)
-    const before = await listDatabases(client)
-    const decision = await decide(client)
+    if (!(await world.operations.lock(client))) throw new Refusal(423, LOCKED_MESSAGE)
+    const databases = await listDatabases(client)
+    const decision = await decide(client, databases)
     if (decision.kind === "answer") return { rows: [], answer: decision.answer }
-    world.memory.databasesBefore = before
+    world.memory.databasesBefore = databases
     const scheduled = await world.operations.schedule(client, decision.effect)
     const operations = scheduled.map((row) => presentOperation(world.cell, row))
     return { rows: scheduled, answer: { status: decision.status, body: { ...decision.body, operations } } }

@@ -1,6 +1,6 @@
 /** Neon's operations: one change at a time is under way in the project, and the list remembers them all. */
 import { randomUUID } from "node:crypto"
-import type { Control, Queryable } from "./control.ts"
+import { type Control, type Queryable, queryInTurn } from "./control.ts"
 import type { Effect } from "./effects.ts"
 import { ENDED, pause, runChange, type OperationRow, type Outcome } from "./run-change.ts"
 
@@ -10,7 +10,8 @@ export type Operations = {
   start: (rows: readonly OperationRow[], outcome: Outcome) => void
   /** Begins work of Neon's own, which locks the project for `lockMs`. */
   startBackgroundWork: (lockMs: number) => Promise<void>
-  isBusy: (client: Queryable) => Promise<boolean>
+  /** Makes other changes wait for the caller's transaction. False where one is under way already. */
+  lock: (client: Queryable) => Promise<boolean>
   /** Newest first; `before` is the `seq` that ended the previous page. */
   list: (options: { before?: number | undefined; limit: number }) => Promise<OperationRow[]>
   get: (id: string) => Promise<OperationRow | undefined>
@@ -85,9 +86,9 @@ export async function startOperations(options: {
         lockMs,
       )
     },
-    isBusy: async (client) => {
-      const { rowCount } = await client.query(`select from operations where status not in ${ENDED} limit 1`)
-      return rowCount !== 0
+    lock: async (client) => {
+      const another = `select from operations where status not in ${ENDED} limit 1`
+      return (await queryInTurn(client, "select from cell for update", another)).length === 0
     },
     list: async ({ before, limit }) => {
       const { rows } = await pool.query<OperationRow>(
@@ -119,17 +120,11 @@ async function insert(
   client: Queryable,
   actions: readonly { action: string; effect: Effect | null }[],
 ): Promise<OperationRow[]> {
-  const changeId = randomUUID()
-  const inserted: OperationRow[] = []
-  for (const { action, effect } of actions) {
-    const { rows } = await client.query<OperationRow>(
-      `insert into operations (change_id, action, effect) values ($1, $2, $3) returning ${COLUMNS}`,
-      [changeId, action, effect],
-    )
-    inserted.push(...rows)
-  }
-  await client.query("delete from operations where seq <= (select max(seq) from operations) - $1::int", [
-    KEPT,
-  ])
-  return inserted
+  const { rows } = await client.query<OperationRow>(
+    `with old as (delete from operations where seq <= (select max(seq) from operations) - $3::int)
+     insert into operations (change_id, action, effect)
+     select $1, action, effect from jsonb_to_recordset($2) as a (action text, effect jsonb) returning ${COLUMNS}`,
+    [randomUUID(), JSON.stringify(actions), KEPT],
+  )
+  return rows
 }

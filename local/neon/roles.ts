@@ -1,6 +1,6 @@
 /** The routes of roles. */
 import { bodyObject, nameIn, ok, Refusal, type Handler } from "./answer.ts"
-import { listDatabases, listRoles, type RoleRow } from "./catalogue.ts"
+import { listRoles, type RoleRow } from "./catalogue.ts"
 import { NEON_SUPERUSER, newPassword } from "./cell.ts"
 import type { Queryable } from "./control.ts"
 import { mutate } from "./mutate.ts"
@@ -66,10 +66,10 @@ export const resetPasswordRoute: Handler = (call, world) =>
 export const deleteRoleRoute: Handler = async (call, world) => {
   const name = call.params["role_name"]!
   refuseReserved(name)
-  return mutate(call, world, async (client) => {
+  return mutate(call, world, async (client, databases) => {
     const row = (await listRoles(client)).find((role) => role.name === name)
     if (row === undefined) return { kind: "answer", answer: { status: 204 } }
-    const owned = (await listDatabases(client)).filter((database) => database.owner === name)
+    const owned = databases.filter((database) => database.owner === name)
     if (owned.length > 0) {
       throw new Refusal(
         422,
