@@ -118,7 +118,6 @@ async function main(): Promise<void> {
       : {}),
     NEON_DATABASE_OWNER: neon.owner,
     // The stand-ins are quicker than Neon and Key Vault, and nobody else uses them.
-    NEON_POLL_INTERVAL: "25",
     NEON_REQUESTS_PER_SECOND: "500",
     VAULT_WRITES_PER_SECOND: "500",
     RECONCILE_INTERVAL: "5",

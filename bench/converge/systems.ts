@@ -23,7 +23,6 @@ export async function startSystems(folder: string) {
       NEON_PROJECT_ID: neon.projectId,
       NEON_BRANCH_ID: neon.branchId,
       NEON_DATABASE_OWNER: neon.owner,
-      NEON_POLL_INTERVAL: "10",
       NEON_REQUESTS_PER_SECOND: "10000",
       VAULT_WRITES_PER_SECOND: "10000",
       ...vault.environment("reconciler"),

@@ -4,6 +4,7 @@ import { countRetry } from "../calls.ts"
 import { TerminalError, TransientError } from "../errors.ts"
 import { neonError, NeonFailure } from "./neon-errors.ts"
 import type { Permit } from "./pacing.ts"
+import { createPauses } from "./pauses.ts"
 
 export type Operation = { id: string; status: string; action: string; error?: string | undefined }
 
@@ -13,7 +14,7 @@ type Look = {
   recent: () => Promise<{ operations: Operation[] }>
   /** All databases. */
   names: () => Promise<string[]>
-  /** Milliseconds between two looks at an operation, at most: the first ones follow sooner. */
+  /** Milliseconds between two looks at an operation, at most. */
   pollInterval: number
   permit: Permit
   /** Longest that one mutation may take with its retries and operations; milliseconds. */
@@ -37,20 +38,20 @@ const pause = (attempt: number, failure: NeonFailure) =>
   sleep(failure.retryAfter ?? Math.min(250 * 2 ** attempt, 8000) * (0.75 + Math.random() / 2))
 
 export function createMutations({ operation: lookAt, recent, names, pollInterval, timeout, permit }: Look) {
+  const pauses = createPauses(pollInterval)
+
   /** Returns when all have ended with their effect. Throws TransientError where one failed or does not end. */
   async function settled(operations: readonly Operation[], deadline: number): Promise<void> {
-    const soon = pollInterval / 8
+    const { next, over } = pauses.begin()
     // What the answer said of an operation is old once another has been waited for, so that is looked at without a pause.
     let isOld = false
     for (let operation of operations) {
-      let rest = isOld ? 0 : soon
-      while (!hasEnded(operation)) {
+      for (let isFirst = true; !hasEnded(operation); isFirst = false) {
         const { id, action, status } = operation
         if (Date.now() > deadline) {
           throw new TransientError("OperationStuck", `Neon's operation ${action} (${id}) is still ${status}`)
         }
-        if (rest > 0) await sleep(rest)
-        rest = Math.min(pollInterval, Math.max(soon, 2 * rest))
+        if (!(isOld && isFirst)) await sleep(next())
         permit.signal?.throwIfAborted()
         try {
           operation = (await lookAt(id)).operation
@@ -61,6 +62,7 @@ export function createMutations({ operation: lookAt, recent, names, pollInterval
       }
       isOld = true
     }
+    over()
   }
 
   /** After a lost answer: the databases, once nothing runs in the project any more; undefined where nobody can tell. */

@@ -9,14 +9,11 @@ let seen: (string | number)[] = []
 beforeEach(() => void (seen = []))
 vi.mock("node:timers/promises", () => ({ setTimeout: async (ms: number) => void seen.push(ms) }))
 
-/** Each operation is seen to have ended at the same look, counted over all. */
-async function change({ lookUntilEnd }: { lookUntilEnd: number }): Promise<void> {
+/** Makes changes one after the other; each ends, with all its operations, at that look at it. */
+async function change(...looksUntilEnd: number[]): Promise<void> {
   let looks = 0
-  const now = (id: string): Operation => ({
-    id,
-    action: id,
-    status: looks >= lookUntilEnd ? "finished" : "running",
-  })
+  let end = 0
+  const now = (id: string): Operation => ({ id, action: id, status: looks >= end ? "finished" : "running" })
   const { mutate } = createMutations({
     operation: async (id) => {
       looks++
@@ -29,22 +26,42 @@ async function change({ lookUntilEnd }: { lookUntilEnd: number }): Promise<void>
     timeout: 60_000,
     permit: { signal: undefined },
   })
-  await mutate({
-    what: "create a database",
-    send: async () => ({ operations: ACTIONS.map(now) }),
-    isDone: () => true,
-    subject: undefined,
-  })
+  for (const looked of looksUntilEnd) {
+    looks = 0
+    end = looked
+    await mutate({
+      what: "create a database",
+      send: async () => ({ operations: ACTIONS.map(now) }),
+      isDone: () => true,
+      subject: undefined,
+    })
+  }
 }
 
+const pauses = () => seen.filter((one) => typeof one === "number")
+
 test("what was told of an operation before another was waited for is old: it is looked at without a pause", async () => {
-  await change({ lookUntilEnd: 1 })
-  expect(seen).toEqual([100, "apply_config", "suspend_compute", "check_availability"])
+  await change(1)
+  expect(seen).toEqual([expect.any(Number), ...ACTIONS])
 })
 
 test("an operation that still runs is looked at soon, and then less and less often, down to the interval", async () => {
-  await change({ lookUntilEnd: 6 })
-  const pauses = seen.filter((one) => typeof one === "number")
-  expect(pauses).toEqual([100, 200, 400, 800, 800, 800])
-  expect(seen.slice(-3)).toEqual(["apply_config", "suspend_compute", "check_availability"])
+  await change(11)
+  expect(pauses()).toEqual([37.5, 6.25, 6.25, 12.5, 25, 50, 100, 200, 400, 800, 800])
+  expect(seen.slice(-3)).toEqual(ACTIONS)
+})
+
+test("the next change is looked at when the one before was nearly over", async () => {
+  await change(6, 3)
+  expect(pauses().slice(6)).toEqual([0.75 * 137.5, 137.5 / 8, 137.5 / 8])
+})
+
+test("one that was over at the first look may have taken less, so the next is looked at sooner", async () => {
+  await change(1, 1, 1)
+  expect(pauses()).toEqual([37.5, 14.0625, 9.375])
+})
+
+test("however long a change has taken, the next is looked at after the interval", async () => {
+  await change(14, 2)
+  expect(pauses().at(-2)).toBe(800)
 })
