@@ -1,16 +1,19 @@
 /** New tenants from their files to being served, with operations of Neon's that take no time. */
-import { mkdir, writeFile } from "node:fs/promises"
+import { mkdir, rm, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { randomUUID } from "node:crypto"
 import type { Bench } from "../bench.ts"
 import { startChild } from "../child.ts"
 import { dropAll, makeByHand } from "../converge/by-hand.ts"
 import { startSystems } from "../converge/systems.ts"
+import { memoryFolder } from "../memory-folder.ts"
 import { writeSettings } from "../noop/fleet.ts"
 import { MIGRATIONS } from "../sql.ts"
 
 const AT_ONCE = 8
 const RATE = "tenants a second"
+/** Bytes: a round's databases, and the log of them that Postgres keeps. */
+const ROOM = 3e9
 
 export const bench: Bench = {
   name: "converge",
@@ -18,7 +21,8 @@ export const bench: Bench = {
   rounds: { full: 7, quick: 1 },
   async *scenes({ isQuick, folder }) {
     const count = isQuick ? 8 : 50
-    const systems = await startSystems(folder)
+    const memory = await memoryFolder(ROOM)
+    const systems = await startSystems(memory ?? folder)
     const { superuserUri } = systems.postgres
     const passes = startChild(path.join(import.meta.dirname, "../converge/passes.ts"), [], {
       ...systems.environment(),
@@ -40,7 +44,7 @@ export const bench: Bench = {
     }
     try {
       yield {
-        name: `${count} new tenants`,
+        name: `${count} new tenants, databases ${memory ? "in memory" : "on disk"}`,
         contestants: [
           { name: "limit", role: "limit", measure: measured(byHand(AT_ONCE)) },
           { name: "tenantry", role: "ours", measure: measured(() => ours(`bench-${turns++}`)) },
@@ -54,6 +58,7 @@ export const bench: Bench = {
     } finally {
       await passes.close()
       await systems.close()
+      if (memory) await rm(memory, { recursive: true, force: true })
     }
   },
 }

@@ -74,11 +74,25 @@ export const listRoles = (client: Queryable): Promise<RoleRow[]> =>
     `select name, password, state, created_at as "createdAt", updated_at as "updatedAt" from roles order by key`,
   )
 
-/** Whether the branch has a role of that very name. */
-export async function hasRole(client: Queryable, name: string): Promise<boolean> {
+/** Whether the list would show a database of that very name, without the cost of the list. */
+export async function hasDatabase(client: Queryable, name: string): Promise<boolean> {
   const { rowCount } = await client.query(
-    `select from pg_roles p where ${isTenantRole} and p.rolname = $1::text`,
+    `select from pg_database p where ${isTenantDatabase} and p.datname = $1::text
+     union all select from databases where name = $1 and state = 'creating'`,
     [name],
   )
   return rowCount !== 0
+}
+
+/** The role of that very name, as the list would show it; its password is null where the API did not give it. */
+export async function findRole(
+  client: Queryable,
+  name: string,
+): Promise<{ password: string | null } | undefined> {
+  const { rows } = await client.query<{ password: string | null }>(
+    `select r.password from pg_roles p left join roles r on r.oid = p.oid
+     where ${isTenantRole} and p.rolname = $1::text`,
+    [name],
+  )
+  return rows[0]
 }

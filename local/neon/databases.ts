@@ -1,6 +1,6 @@
 /** The routes of databases. */
 import { bodyObject, nameIn, ok, Refusal, type Handler } from "./answer.ts"
-import { addDatabase, hasRole, listDatabases, PROTECTED_DATABASES, type DatabaseRow } from "./catalogue.ts"
+import { addDatabase, findRole, listDatabases, PROTECTED_DATABASES, type DatabaseRow } from "./catalogue.ts"
 import type { Queryable } from "./control.ts"
 import { mutate } from "./mutate.ts"
 import { presentDatabase } from "./present.ts"
@@ -11,7 +11,7 @@ export const listDatabasesRoute: Handler = async (_call, { cell, control }) => {
 }
 
 export const getDatabaseRoute: Handler = async (call, { cell, control }) => {
-  const row = await findDatabase(control.pool, call.params["database_name"]!)
+  const row = (await listDatabases(control.pool)).find(isCalled(call.params["database_name"]!))
   if (row === undefined) throw new Refusal(404, "database not found")
   return ok({ database: presentDatabase(cell, row) })
 }
@@ -75,15 +75,11 @@ export const deleteDatabaseRoute: Handler = async (call, world) => {
   })
 }
 
-/** The database of that very name, or undefined. */
-export async function findDatabase(client: Queryable, name: string): Promise<DatabaseRow | undefined> {
-  return (await listDatabases(client)).find(isCalled(name))
-}
-
 const isCalled = (name: string) => (row: DatabaseRow) => row.name === name
 
 async function requireRole(client: Queryable, name: string): Promise<void> {
-  if (!(await hasRole(client, name))) throw new Refusal(422, `role "${name}" does not exist`)
+  const role = await findRole(client, name)
+  if (role === undefined) throw new Refusal(422, `role "${name}" does not exist`)
 }
 
 function refuseProtected(name: string): void {

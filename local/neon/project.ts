@@ -1,7 +1,6 @@
 /** The routes of the project around the databases: itself, its branch, its endpoint, its operations, its account. */
 import { limitIn, ok, Refusal, type Handler } from "./answer.ts"
-import { listRoles } from "./catalogue.ts"
-import { findDatabase } from "./databases.ts"
+import { findRole, hasDatabase } from "./catalogue.ts"
 import {
   presentBranch,
   presentEndpoint,
@@ -94,12 +93,11 @@ export const connectionUriRoute: Handler = async ({ query }, { cell, control }) 
   if ((query.get("endpoint_id") ?? cell.endpointId) !== cell.endpointId) {
     throw new Refusal(404, "endpoint not found")
   }
-  if ((await findDatabase(control.pool, databaseName)) === undefined)
-    throw new Refusal(404, "database not found")
-  const role = (await listRoles(control.pool)).find((row) => row.name === roleName)
+  if (!(await hasDatabase(control.pool, databaseName))) throw new Refusal(404, "database not found")
+  const role = await findRole(control.pool, roleName)
   if (role === undefined) throw new Refusal(404, "role not found")
   if (role.password === null) throw new Refusal(412, "the password of this role is not stored")
-  const who = `${encodeURIComponent(role.name)}:${encodeURIComponent(role.password)}`
+  const who = `${encodeURIComponent(roleName)}:${encodeURIComponent(role.password)}`
   return ok({
     uri: `postgresql://${who}@${cell.host}:${cell.port}/${encodeURIComponent(databaseName)}`,
   })
