@@ -140,7 +140,7 @@ async function transaction<T>(pool: Pool, work: (client: Queryable) => Promise<T
 export async function queryInTurn<Row>(client: Queryable, ...statements: string[]): Promise<Row[]> {
   // For several statements pg gives an array, which its types do not know.
   const results: unknown = await client.query(statements.join(";\n"))
-  return (results as { rows: Row[] }[]).at(-1)!.rows
+  return [results as { rows: Row[] }].flat().at(-1)!.rows
 }
 
 /** True when Postgres went away, or two sessions met on one row: not because of what the query asked. */

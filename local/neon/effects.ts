@@ -1,7 +1,7 @@
 /** What the API's changes do to Postgres. Each can be repeated, so that one cut short is finished by the next start. */
 import { Client, DatabaseError, escapeLiteral } from "pg"
 import { API_ROLE_ATTRIBUTES, NEON_SUPERUSER, quoteName } from "./cell.ts"
-import { type Control, type Queryable } from "./control.ts"
+import { type Control, type Queryable, queryInTurn } from "./control.ts"
 
 /** Databases and roles are named by their key in the control database, which outlives a rename. */
 export type Effect =
@@ -45,11 +45,11 @@ export async function settle(effect: Effect, client: Queryable): Promise<void> {
         await client.query("delete from databases where key = $1", [effect.key])
         return
       }
-      if (effect.kind === "create-database") await open(found.current, client)
-      await client.query("update databases set state = 'ready', oid = $2 where key = $1", [
-        effect.key,
-        found.oid,
-      ])
+      await queryInTurn(
+        client,
+        ...(effect.kind === "create-database" ? opening(found.current) : []),
+        `update databases set state = 'ready', oid = ${found.oid} where key = ${effect.key}`,
+      )
       return
     }
     case "create-role":
@@ -81,12 +81,10 @@ async function findDatabase(key: number, client: Queryable): Promise<Found | und
   return rows[0]
 }
 
-async function open(name: string, client: Queryable): Promise<void> {
-  await client.query(
-    `grant all privileges on database ${quoteName(name)} to ${NEON_SUPERUSER};
-     alter database ${quoteName(name)} allow_connections true`,
-  )
-}
+const opening = (name: string): string[] => [
+  `grant all privileges on database ${quoteName(name)} to ${NEON_SUPERUSER}`,
+  `alter database ${quoteName(name)} allow_connections true`,
+]
 
 /** The error that Postgres itself would give. */
 const refusal = (code: string, message: string) =>

@@ -141,14 +141,12 @@ async function end(
   await control.transaction(async (client) => {
     if (first.effect) await settle(first.effect, client)
     await client.query(
-      `update operations set status = $2, error = $3, updated_at = clock_timestamp(), retry_at = null,
-         failures_count = failures_count + case when $2 = 'failed' then 1 else 0 end
-       where id = $1 and status not in ${ENDED}`,
-      [first.id, ending.status, ending.error ?? null],
-    )
-    await client.query(
-      "update operations set status = 'skipped', updated_at = clock_timestamp() where id = any($1)",
-      [rest.map((row) => row.id)],
+      `update operations set updated_at = clock_timestamp(), retry_at = null,
+         status = case when id = $1 then $2 else 'skipped' end,
+         error = case when id = $1 then $3 end,
+         failures_count = failures_count + case when id = $1 and $2 = 'failed' then 1 else 0 end
+       where id = any($4) and status not in ${ENDED}`,
+      [first.id, ending.status, ending.error ?? null, [first, ...rest].map((row) => row.id)],
     )
   })
 }
