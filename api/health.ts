@@ -1,7 +1,5 @@
 /** Whether the process lives, and whether it should be sent requests. */
 import { Router } from "express"
-import type { CredentialReader } from "../reconciler/providers/vault.ts"
-import type { TenantId } from "../reconciler/tenant.ts"
 import { methodNotAllowed } from "./routes.ts"
 
 export type Readiness = {
@@ -11,12 +9,9 @@ export type Readiness = {
   isDraining: () => boolean
 }
 
-/** The nil UUID, which no tenant may have; that the vault knows nobody of that id shows that it can be reached. */
-const NOBODY = "00000000-0000-0000-0000-000000000000" as TenantId
-
 /** Asks the vault at most once in `interval` milliseconds, and waits at most `patience` milliseconds for it. */
 export function watchReadiness(
-  readVault: CredentialReader,
+  reachVault: () => Promise<unknown>,
   { now, interval, patience }: { now: () => number; interval: number; patience: number },
 ): Readiness {
   let isDraining = false
@@ -24,7 +19,7 @@ export function watchReadiness(
   const ask = () => {
     const late = Promise.withResolvers<boolean>()
     const timer = setTimeout(() => late.resolve(false), patience)
-    const reached = readVault(NOBODY).then(
+    const reached = reachVault().then(
       () => true,
       () => false,
     )

@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8"
 import { createLogger, keepSecret } from "../reconciler/log.ts"
 import { serveMetrics } from "../reconciler/metrics-server.ts"
 import { startMetrics } from "../reconciler/metrics.ts"
-import { openCredentialReader } from "../reconciler/providers/vault.ts"
+import { openCredentialReader, openVaultProbe } from "../reconciler/providers/vault.ts"
 import { rememberScramKeys } from "../reconciler/providers/scram.ts"
 import { openTenantList } from "../reconciler/providers/vault-names.ts"
 import { startTracing } from "../reconciler/tracing.ts"
@@ -63,7 +63,7 @@ await serve(environment.config)
 async function serve(config: Config): Promise<void> {
   const endTracing = await startTracing("tenantry-api", log)
   startMetrics({ byTenant: config.METRICS_TENANT_LABEL === "on" })
-  const { readCredential: readVault, listTenants } = openCredentials(config.credentials)
+  const { readCredential: readVault, listTenants, reach } = openCredentials(config.credentials)
   const directory = createDirectory(
     listTenants,
     {
@@ -109,7 +109,7 @@ async function serve(config: Config): Promise<void> {
   )
   measureCredentials(credentials)
   const databases = openDatabases({ credentials, pools, log, patience: config.RETRY_MS })
-  const readiness = watchReadiness(readVault, { now, interval: 5000, patience: 3000 })
+  const readiness = watchReadiness(reach, { now, interval: 5000, patience: 3000 })
   const rate = { now, capacity: 10_000 }
   const app = createApp({
     tenants: {
@@ -184,6 +184,7 @@ function openCredentials(credentials: Config["credentials"]): ReturnType<typeof 
     return {
       readCredential: openCredentialReader(credentials.url),
       listTenants: openTenantList(credentials.url),
+      reach: openVaultProbe(credentials.url),
     }
   }
   log.warn(

@@ -7,10 +7,11 @@ import { readTenantFiles, type TenantFile } from "./tenant-files.ts"
 
 export type TemplateSettings = { template: string; fleet: string; folder: string }
 
-/** Credentials and names by the tenants folder. Both throw TransientError where the folder cannot be read. */
+/** Credentials and names by the tenants folder, which `reach` only reads. All throw TransientError where the folder cannot be read. */
 export function openTemplate({ template, fleet, folder }: TemplateSettings): {
   readCredential: CredentialReader
   listTenants: () => Promise<NamedTenant[]>
+  reach: () => Promise<unknown>
 } {
   let reading: Promise<TenantFile[]> | undefined
   /** Those who ask while the folder is read share that: it may hold thousands of files. */
@@ -28,6 +29,7 @@ export function openTemplate({ template, fleet, folder }: TemplateSettings): {
       const uri = template.replace("{database}", () => encodeURIComponent(databaseName(tenant.name)))
       return { state: "active", uri, fleet }
     },
+    reach: read,
     async listTenants() {
       return (await read()).map(({ tenant: { id, name, suspended, hosts } }) => ({
         id,

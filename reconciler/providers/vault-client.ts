@@ -9,15 +9,16 @@ import { retryThrottled, vaultError } from "./vault-errors.ts"
 const OPERATION_DEADLINE = 60_000
 const AZURE_VAULT = /\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net)$/
 
-/** A client of the vault at `url`, as the identity that the environment gives. */
-export function createVaultClient(url: string): SecretClient {
+/** A client of the vault at `url`, as the identity that the environment gives. `isPatient`: it sends again what may pass. */
+export function createVaultClient(url: string, { isPatient = true } = {}): SecretClient {
   const clientId = process.env["AZURE_CLIENT_ID"]
   const credential = new DefaultAzureCredential(clientId ? { managedIdentityClientId: clientId } : {})
   const options: SecretClientOptions = {
     additionalPolicies: [
-      { policy: retryThrottled(), position: "perCall" },
+      ...(isPatient ? [{ policy: retryThrottled(), position: "perCall" as const }] : []),
       { policy: observeRequests(), position: "perRetry" },
     ],
+    ...(isPatient ? {} : { retryOptions: { maxRetries: 0 } }),
     // The challenge names vault.azure.net, which only a vault of Azure's can be part of.
     disableChallengeResourceVerification: !AZURE_VAULT.test(new URL(url).hostname),
   }

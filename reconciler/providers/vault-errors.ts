@@ -22,6 +22,8 @@ export const isAbsent = (error: unknown): boolean => {
 export const innerCode = (error: unknown): string | undefined =>
   Failure.safeParse(error).data?.details?.error.innerError?.code
 
+export const isThrottled = (error: unknown): boolean => read(error).statusCode === 429
+
 /** The errors of @azure/identity: none of its credentials could get a token. */
 const NO_TOKEN: ReadonlySet<string> = new Set([
   "AggregateAuthenticationError",
@@ -50,7 +52,7 @@ export function vaultError(what: string, error: unknown): TerminalError | Transi
       `Key Vault refused to ${what} (${said}): give this identity its role on the vault`,
     )
   }
-  if (statusCode === 429)
+  if (isThrottled(error))
     return new TransientError("VaultThrottled", `Key Vault throttles: could not ${what} (${said})`)
   if (inner === "ObjectIsBeingDeleted" || inner === "ObjectIsBeingRecovered") {
     return new TransientError("SecretBusy", `could not ${what}: its deletion or recovery is still under way`)

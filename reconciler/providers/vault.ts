@@ -5,7 +5,7 @@ import { fromTags, type LedgerEntry, type ObservedSecret, toTags } from "../ledg
 import { secretName, type TenantId } from "../tenant.ts"
 import { createTokenBucket, type Permit } from "./pacing.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
-import { innerCode, isAbsent } from "./vault-errors.ts"
+import { innerCode, isAbsent, isThrottled } from "./vault-errors.ts"
 import { createReader, toSecret } from "./vault-reading.ts"
 import { rememberWrites, type Writes, WRITTEN_AT } from "./vault-writes.ts"
 
@@ -161,6 +161,25 @@ export function openCredentialReader(url: string): CredentialReader {
         if (isAbsent(error)) return undefined
         if (innerCode(error) !== "SecretDisabled") throw error
         return { state: await refusedState(client, name, abortSignal) }
+      }
+    })
+}
+
+/** The nil UUID, which no tenant may have. */
+const NOBODY = "00000000-0000-0000-0000-000000000000" as TenantId
+
+/**
+ * Asks once whether the vault at `url` answers this identity. That it throttles is an answer: what was read before is
+ * served all the same. Throws as the others do where it does not answer, or refuses.
+ */
+export function openVaultProbe(url: string): () => Promise<void> {
+  const client = createVaultClient(url, { isPatient: false })
+  return () =>
+    guarded("reach it", async (abortSignal) => {
+      try {
+        await client.getSecret(secretName(NOBODY), { abortSignal })
+      } catch (error) {
+        if (!isAbsent(error) && !isThrottled(error)) throw error
       }
     })
 }

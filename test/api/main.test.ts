@@ -120,6 +120,22 @@ test("the process serves by a secret in Key Vault, and says nothing but JSON", a
   expect(JSON.stringify(api.log)).not.toContain(shop.password)
 }, 60_000)
 
+test.each([
+  { kind: "throttled", status: 200 },
+  { kind: "unavailable", status: 503 },
+  { kind: "forbidden", status: 503 },
+] as const)("a vault that is $kind makes /readyz $status", async ({ kind, status }) => {
+  vault.faults.add({ kind, match: { route: "SecretGet" }, times: "always" })
+  const api = await start()
+  try {
+    expect((await fetch(`${api.url}/readyz`)).status).toBe(status)
+  } finally {
+    vault.faults.clear()
+    api.child.kill("SIGTERM")
+    await api.ended
+  }
+})
+
 test("told to end, it takes no new connection, finishes what runs, and exits 0", async () => {
   const api = await start()
   const port = Number(new URL(api.url).port)

@@ -215,7 +215,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     log,
   )
   const databases = openDatabases({ credentials, pools, log, patience: options.patience ?? 10_000 })
-  const readiness = watchReadiness(readVault, { now, interval: 0, patience: 5000 })
+  const readiness = watchReadiness(() => readVault(newTenantId()), { now, interval: 0, patience: 5000 })
   const listed = { calls: 0 }
   const directory = createDirectory(
     () => {
