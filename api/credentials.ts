@@ -28,15 +28,9 @@ export type CredentialCacheOptions = {
   absolute: number
   /** Up to this share of both is left off, by chance, so that what was read at one time is not read again at one time. */
   jitter: number
-  /** How long "absent", "suspended" and "retired" are believed at most. */
-  negative: number
-  /**
-   * One such answer of any tenant may be read again this often, so that a tenant that was just made or restored is
-   * served soon, and a caller who asks for what is not there still costs the vault next to nothing.
-   */
-  recheck: number
-  /** How long "reserved" is believed: such a tenant is about to be served. */
-  reserved: number
+  /** What leads to no database: "reserved" is said of a tenant that is about to be served, "refused" is all else. */
+  refused: Belief
+  reserved: Belief
   /** How long a request waits for the vault where nothing is held, or what is held leads nowhere. */
   patience: number
   /** How long it waits where what is held is only out of date; then that is served, and the vault is asked on. */
@@ -44,6 +38,12 @@ export type CredentialCacheOptions = {
   /** How long an out-of-date credential is served, after the vault failed, before the vault is asked again. */
   holdOff: number
 }
+
+/**
+ * How long such an answer is believed at most; and one of any tenant may be read again this often, so that who was just
+ * made or restored is served soon, and a caller who asks for what is not there still costs the vault next to nothing.
+ */
+type Belief = { atMost: number; recheck: number }
 
 type Entry = {
   credential: Credential | undefined
@@ -63,21 +63,19 @@ export function cacheCredentials(
   const serving = new LRUCache<TenantId, Entry>({ max: options.capacity })
   const refusing = new LRUCache<TenantId, Entry>({ max: options.capacity })
   const reading = new Map<TenantId, Promise<Entry>>()
-  let recheckedAt = Number.NEGATIVE_INFINITY
+  const mayRecheck = {
+    refused: every(options.refused.recheck, now),
+    reserved: every(options.reserved.recheck, now),
+  }
 
   const isFresh = (entry: Entry, maxAge: number): boolean => {
     const age = now() - entry.readAt
     if (age > maxAge) return false
     if (entry.credential?.state === "active")
       return age < entry.share * options.absolute && now() - entry.usedAt < entry.share * options.sliding
-    const limit = entry.credential?.state === "reserved" ? options.reserved : options.negative
-    return age < limit && (age < options.recheck || !mayRecheck())
-  }
-
-  const mayRecheck = (): boolean => {
-    if (now() - recheckedAt < options.recheck) return false
-    recheckedAt = now()
-    return true
+    const kind = entry.credential?.state === "reserved" ? "reserved" : "refused"
+    const { atMost, recheck } = options[kind]
+    return age < atMost && (age < recheck || !mayRecheck[kind]())
   }
 
   async function readOnce(tenant: TenantId): Promise<Entry> {
@@ -127,6 +125,16 @@ export function cacheCredentials(
       }
     },
     size: () => serving.size + refusing.size,
+  }
+}
+
+/** Whether the last time that this was true is `interval` milliseconds ago. */
+function every(interval: number, now: () => number): () => boolean {
+  let last = Number.NEGATIVE_INFINITY
+  return () => {
+    if (now() - last < interval) return false
+    last = now()
+    return true
   }
 }
 

@@ -23,7 +23,11 @@ afterAll(() => world?.close())
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "tenantry-tenants-"))
   listed = []
-  api = await world.serve({ folder, listTenants: () => Promise.resolve(listed), cache: { negative: 0 } })
+  api = await world.serve({
+    folder,
+    listTenants: () => Promise.resolve(listed),
+    cache: { refused: { atMost: 0, recheck: 0 } },
+  })
 })
 afterEach(async () => {
   await api.close()

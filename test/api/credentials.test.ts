@@ -32,9 +32,8 @@ const build = (capacity = 100, patience = 5000, recheck = 30 * SECOND, jitter = 
       sliding: 30 * MINUTE,
       absolute: 8 * HOUR,
       jitter,
-      negative: 30 * SECOND,
-      recheck,
-      reserved: SECOND,
+      refused: { atMost: 30 * SECOND, recheck },
+      reserved: { atMost: SECOND, recheck: Math.min(SECOND, recheck / 5) },
       patience,
       stalePatience: 20,
       holdOff: 5 * SECOND,
@@ -114,6 +113,21 @@ test("a tenant that is being made is looked up again after a second", async () =
   said = active(1)
   clock += SECOND
   expect(await cache.read(id)).toEqual(active(1))
+})
+
+test("among those that are being made, one is looked up again sooner than among those that are refused", async () => {
+  cache = build(100, 5000, 250)
+  const other = newTenantId()
+  said = { state: "reserved" }
+  await Promise.all([cache.read(id), cache.read(other)])
+  for (; clock < 500; clock += 10) await Promise.all([cache.read(id), cache.read(other)])
+  expect(reads.length - 2).toBe(9)
+  said = { state: "suspended" }
+  clock += SECOND
+  await Promise.all([cache.read(id), cache.read(other)])
+  reads = []
+  for (; clock < 2 * SECOND; clock += 10) await Promise.all([cache.read(id), cache.read(other)])
+  expect(reads).toHaveLength(1)
 })
 
 test("an answer older than asked for is read again, and replaces the one of before", async () => {

@@ -130,7 +130,11 @@ test("with a template one credential serves all tenants of the folder, and the m
     fleet: FLEET,
     folder,
   })
-  const templated = await world.serve({ readVault: readCredential, listTenants, cache: { negative: 0 } })
+  const templated = await world.serve({
+    readVault: readCredential,
+    listTenants,
+    cache: { refused: { atMost: 0, recheck: 0 } },
+  })
   expect((await templated.call(shop, "GET", "/products/1")).status).toBe(200)
   expect((await templated.call(other, "GET", "/products/1")).status).toBe(404)
   await declare(other, "Other", "suspended: true\n")

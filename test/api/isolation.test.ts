@@ -140,7 +140,7 @@ test("a tenant that is retired while it is served fails at once, and comes back 
   const tenant = await world.addTenant("Leaver")
   await plant(tenant)
   const active = world.vault.get(tenant.id)!
-  const api = await serve({ cache: { negative: 0 } })
+  const api = await serve({ cache: { refused: { atMost: 0, recheck: 0 } } })
   expect((await api.call(tenant, "GET", "/products")).status).toBe(200)
   world.vault.set(tenant.id, { state: "retired" })
   await world.admin.query(`alter role "${loginRole(tenant.id, "a")}" nologin`)

@@ -9,7 +9,7 @@ import { Client } from "pg"
 import { createApp } from "../../api/app.ts"
 import { type Authenticate, believeEverybody } from "../../api/caller.ts"
 import { assertMarker } from "../../api/connections.ts"
-import { cacheCredentials } from "../../api/credentials.ts"
+import { cacheCredentials, type CredentialCacheOptions } from "../../api/credentials.ts"
 import { openDatabases } from "../../api/databases.ts"
 import { createDirectory, type DirectoryOptions, type NamedTenant } from "../../api/directory.ts"
 import { openFleet } from "../../api/fleet.ts"
@@ -147,7 +147,7 @@ async function migrations(): Promise<string[]> {
 
 type ServeOptions = {
   pools?: Partial<PoolSettings>
-  cache?: { reserved?: number; negative?: number }
+  cache?: Partial<Pick<CredentialCacheOptions, "refused" | "reserved">>
   patience?: number
   readVault?: CredentialReader
   listTenants?: () => Promise<NamedTenant[]>
@@ -191,9 +191,8 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     sliding: 1_800_000,
     absolute: 28_800_000,
     jitter: 0.1,
-    negative: 30_000,
-    recheck: 250,
-    reserved: 1000,
+    refused: { atMost: 30_000, recheck: 250 },
+    reserved: { atMost: 1000, recheck: 50 },
     patience: 5000,
     stalePatience: 500,
     holdOff: 5000,
