@@ -46,6 +46,8 @@ type Setting = {
   isQuick: boolean
   /** A folder of this bench's own, removed when it is over. */
   folder: string
+  /** Where that folder is: for the title of a scene to which it matters. */
+  place: "in memory" | "on disk"
   /** Says on the terminal what goes on. */
   say: (text: string) => void
 }
@@ -55,6 +57,8 @@ export type Bench = {
   summary: string
   /** Counted turns of each contestant. */
   rounds: { full: number; quick: number }
+  /** Bytes that it keeps in its folder, which is in memory then where the machine has room for them. */
+  inMemory?: { full: number; quick: number }
   /** Makes one scene after the other; what is after `yield` and in `finally` clears up. */
   scenes: (setting: Setting) => AsyncGenerator<Scene>
 }

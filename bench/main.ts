@@ -9,6 +9,7 @@ import { parseArgs } from "node:util"
 import type { Bench } from "./bench.ts"
 import { installPeers } from "./install.ts"
 import { describeMachine, loadAverage, renderMachine } from "./machine.ts"
+import { memoryFolder } from "./memory-folder.ts"
 import { measure, type SceneResult } from "./measure.ts"
 import { renderScene } from "./table.ts"
 
@@ -68,11 +69,14 @@ async function main(): Promise<void> {
 }
 
 async function runBench(bench: Bench, isQuick: boolean, rounds: number): Promise<SceneResult[]> {
-  const folder = await mkdtemp(path.join(tmpdir(), `tenantry-bench-${bench.name}-`))
+  const size = isQuick ? "quick" : "full"
+  const memory = bench.inMemory && (await memoryFolder(bench.inMemory[size]))
+  const folder = memory ?? (await mkdtemp(path.join(tmpdir(), `tenantry-bench-${bench.name}-`)))
+  const place = memory ? "in memory" : "on disk"
   const results: SceneResult[] = []
   say(`${bench.name}: ${bench.summary}`)
   try {
-    for await (const scene of bench.scenes({ isQuick, folder, say })) {
+    for await (const scene of bench.scenes({ isQuick, folder, place, say })) {
       const result = await measure(scene, rounds, (round, contestant) => {
         if (isInterrupted) throw new Interrupted()
         say(

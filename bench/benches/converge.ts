@@ -1,28 +1,26 @@
 /** New tenants from their files to being served, with operations of Neon's that take no time. */
-import { mkdir, rm, writeFile } from "node:fs/promises"
+import { mkdir, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { randomUUID } from "node:crypto"
 import type { Bench } from "../bench.ts"
 import { startChild } from "../child.ts"
 import { dropAll, makeByHand } from "../converge/by-hand.ts"
 import { startSystems } from "../converge/systems.ts"
-import { memoryFolder } from "../memory-folder.ts"
 import { writeSettings } from "../noop/fleet.ts"
 import { MIGRATIONS } from "../sql.ts"
 
 const AT_ONCE = 8
 const RATE = "tenants a second"
-/** Bytes: a round's databases, and the log of them that Postgres keeps. */
-const ROOM = 3e9
 
 export const bench: Bench = {
   name: "converge",
   summary: "new tenants: database, roles, migrations, secret",
   rounds: { full: 7, quick: 1 },
-  async *scenes({ isQuick, folder }) {
+  // A round's databases, and Postgres's log.
+  inMemory: { full: 3e9, quick: 2e9 },
+  async *scenes({ isQuick, folder, place }) {
     const count = isQuick ? 8 : 50
-    const memory = await memoryFolder(ROOM)
-    const systems = await startSystems(memory ?? folder)
+    const systems = await startSystems(folder)
     const { superuserUri } = systems.postgres
     const passes = startChild(path.join(import.meta.dirname, "../converge/passes.ts"), [], {
       ...systems.environment(),
@@ -44,7 +42,7 @@ export const bench: Bench = {
     }
     try {
       yield {
-        name: `${count} new tenants, databases ${memory ? "in memory" : "on disk"}`,
+        name: `${count} new tenants, databases ${place}`,
         contestants: [
           { name: "limit", role: "limit", measure: measured(byHand(AT_ONCE)) },
           { name: "tenantry", role: "ours", measure: measured(() => ours(`bench-${turns++}`)) },
@@ -58,7 +56,6 @@ export const bench: Bench = {
     } finally {
       await passes.close()
       await systems.close()
-      if (memory) await rm(memory, { recursive: true, force: true })
     }
   },
 }

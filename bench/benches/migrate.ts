@@ -1,11 +1,9 @@
 /** Databases a second: five steps to each, and the question whether anything is pending, near and far. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
-import { rm } from "node:fs/promises"
 import path from "node:path"
 import { removePostgres, startPostgres, type Postgres } from "../../local/postgres.ts"
 import type { Bench, Contestant, Scene, Target } from "../bench.ts"
-import { memoryFolder } from "../memory-folder.ts"
 import { makeWays, type Way } from "../migrate/contestants.ts"
 import { AT_ONCE, forAll, makeEmpty, uriOf } from "../migrate/databases.ts"
 
@@ -13,17 +11,16 @@ const RATE = "databases a second"
 const METRICS = [{ name: RATE, digits: 1, isCompared: true }]
 /** Milliseconds that a round trip to a Postgres in the same region takes. */
 const FAR = 5
-/** Bytes of the databases of all contestants, and of Postgres's log. */
-const ROOM = { full: 11e9, quick: 2e9 }
 
 export const bench: Bench = {
   name: "migrate",
   summary: `five steps to each of many databases, ${AT_ONCE} at once, and asking each whether anything is pending`,
   rounds: { full: 5, quick: 1 },
-  async *scenes({ isQuick, folder }) {
+  // The databases of all contestants, and Postgres's log.
+  inMemory: { full: 11e9, quick: 2e9 },
+  async *scenes({ isQuick, folder, place }) {
     const count = isQuick ? 12 : 200
-    const memory = await memoryFolder(isQuick ? ROOM.quick : ROOM.full)
-    const directory = path.join(memory ?? folder, "postgres")
+    const directory = path.join(folder, "postgres")
     const postgres = await startPostgres({ directory, settings: { autovacuum: "off" } })
     const relay = fork(
       path.join(import.meta.dirname, "../migrate/relay.ts"),
@@ -35,9 +32,8 @@ export const bench: Bench = {
     try {
       const [said] = (await once(relay.stdout!, "data")) as [Buffer]
       const ways = await makeWays(folder)
-      const files = memory ? "in memory" : "on disk"
-      const near = [`near, ${files}`, undefined] as const
-      const far = [`${FAR} ms away, ${files}`, Number(said)] as const
+      const near = [`near, ${place}`, undefined] as const
+      const far = [`${FAR} ms away, ${place}`, Number(said)] as const
       for (const [where, port] of isQuick ? [near] : [near, far]) {
         const warmups = isQuick ? 0 : 1
         yield { ...applying({ ways, postgres, count, where, port }), warmups }
@@ -47,7 +43,6 @@ export const bench: Bench = {
       relay.disconnect()
       await postgres.stop()
       await removePostgres(directory)
-      if (memory) await rm(memory, { recursive: true, force: true })
     }
   },
 }
