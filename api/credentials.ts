@@ -28,7 +28,7 @@ export type CredentialCacheOptions = {
   absolute: number
   /** Up to this share of both is left off, by chance, so that what was read at one time is not read again at one time. */
   jitter: number
-  /** What leads to no database: "reserved" is said of a tenant that is about to be served, "refused" is all else. */
+  /** What leads to no database: "reserved" is said of a tenant that is being made, "refused" is all else. */
   refused: Belief
   reserved: Belief
   /** How long a request waits for the vault where nothing is held, or what is held leads nowhere. */
@@ -40,19 +40,24 @@ export type CredentialCacheOptions = {
 }
 
 /**
- * How long such an answer is believed at most; and one of any tenant may be read again this often, so that who was just
- * made or restored is served soon, and a caller who asks for what is not there still costs the vault next to nothing.
+ * How long such an answer is believed at most, in milliseconds; and one of any tenant may be read again this often, so that who was
+ * just made or restored is served soon, and a caller who asks for what is not there still costs the vault next to nothing.
  */
 type Belief = { atMost: number; recheck: number }
 
 type Entry = {
   credential: Credential | undefined
   readAt: number
+  /** Since when the vault has said so. */
+  since: number
   usedAt: number
   failedAt: number
   /** Of the usual times, what is left by chance. */
   share: number
 }
+
+/** The share of the time that a tenant has been reserved after which it is looked up again. */
+const PATIENCE = 1 / 20
 
 /** A cache before `readVault`. Reads of one tenant at the same time are one call. */
 export function cacheCredentials(
@@ -75,14 +80,18 @@ export function cacheCredentials(
       return age < entry.share * options.absolute && now() - entry.usedAt < entry.share * options.sliding
     const kind = entry.credential?.state === "reserved" ? "reserved" : "refused"
     const { atMost, recheck } = options[kind]
-    return age < atMost && (age < recheck || !mayRecheck[kind]())
+    // Who is being made for long may be so for hours.
+    const pace = kind === "reserved" ? Math.max(recheck, (now() - entry.since) * PATIENCE) : recheck
+    return age < atMost && (age < pace || !mayRecheck[kind]())
   }
 
   async function readOnce(tenant: TenantId): Promise<Entry> {
     const credential = await readVault(tenant)
     const at = now()
+    const before = refusing.get(tenant)
+    const since = before && before.credential?.state === credential?.state ? before.since : at
     const share = 1 - options.jitter * Math.random()
-    const entry = { credential, readAt: at, usedAt: at, failedAt: Number.NEGATIVE_INFINITY, share }
+    const entry = { credential, readAt: at, since, usedAt: at, failedAt: Number.NEGATIVE_INFINITY, share }
     const isActive = credential?.state === "active"
     ;(isActive ? refusing : serving).delete(tenant)
     ;(isActive ? serving : refusing).set(tenant, entry)

@@ -11,15 +11,19 @@ export type Readiness = {
 
 /** Asks the vault at most once in `interval` milliseconds, and waits at most `patience` milliseconds for it. */
 export function watchReadiness(
-  reachVault: () => Promise<unknown>,
+  reachVault: (signal: AbortSignal) => Promise<unknown>,
   { now, interval, patience }: { now: () => number; interval: number; patience: number },
 ): Readiness {
   let isDraining = false
   let last: { at: number; answer: Promise<boolean> } | undefined
   const ask = () => {
     const late = Promise.withResolvers<boolean>()
-    const timer = setTimeout(() => late.resolve(false), patience)
-    const reached = reachVault().then(
+    const giveUp = new AbortController()
+    const timer = setTimeout(() => {
+      late.resolve(false)
+      giveUp.abort()
+    }, patience)
+    const reached = reachVault(giveUp.signal).then(
       () => true,
       () => false,
     )

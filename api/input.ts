@@ -84,7 +84,7 @@ function check<T>(value: unknown, schema: z.ZodType<T>, where: "body" | "query")
 
 /** The Problem that names what is wrong. `field`: a path with dots, empty for the whole. */
 export function invalidInput(
-  where: string,
+  where: "body" | "query",
   errors: readonly { in: string; field: string; message: string }[],
 ): Problem {
   const named = errors.map(({ field, message }) => (field ? `${field} ${message}` : message)).join("; ")

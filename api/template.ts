@@ -11,7 +11,7 @@ export type TemplateSettings = { template: string; fleet: string; folder: string
 export function openTemplate({ template, fleet, folder }: TemplateSettings): {
   readCredential: CredentialReader
   listTenants: () => Promise<NamedTenant[]>
-  reach: () => Promise<unknown>
+  reach: (signal: AbortSignal) => Promise<unknown>
 } {
   let reading: Promise<TenantFile[]> | undefined
   /** Those who ask while the folder is read share that: it may hold thousands of files. */

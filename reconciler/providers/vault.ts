@@ -169,19 +169,19 @@ export function openCredentialReader(url: string): CredentialReader {
 const NOBODY = "00000000-0000-0000-0000-000000000000" as TenantId
 
 /**
- * Asks once whether the vault at `url` answers this identity. That it throttles is an answer: what was read before is
+ * Asks once whether the vault at `url` answers this identity, and gives up when the signal aborts. That it throttles is an answer: what was read before is
  * served all the same. Throws as the others do where it does not answer, or refuses.
  */
-export function openVaultProbe(url: string): () => Promise<void> {
+export function openVaultProbe(url: string): (signal: AbortSignal) => Promise<void> {
   const client = createVaultClient(url, { isPatient: false })
-  return () =>
-    guarded("reach it", async (abortSignal) => {
-      try {
-        await client.getSecret(secretName(NOBODY), { abortSignal })
-      } catch (error) {
-        if (!isAbsent(error) && !isThrottled(error)) throw error
-      }
-    })
+  const ask = async (abortSignal: AbortSignal) => {
+    try {
+      await client.getSecret(secretName(NOBODY), { abortSignal })
+    } catch (error) {
+      if (!isAbsent(error) && !isThrottled(error)) throw error
+    }
+  }
+  return (signal) => guarded("reach it", ask, signal)
 }
 
 /** Why a disabled secret is disabled. Each of its versions keeps the tags of its time, so the newest words count. */

@@ -130,6 +130,19 @@ test("among those that are being made, one is looked up again sooner than among 
   expect(reads).toHaveLength(1)
 })
 
+test("who is being made for long is looked up again less and less often", async () => {
+  cache = build(100, 5000, 250)
+  said = { state: "reserved" }
+  for (; clock < 10 * SECOND; clock += 10) await cache.read(id)
+  expect(reads.length).toBeLessThan(90)
+  reads = []
+  for (; clock < 60 * SECOND; clock += 10) await cache.read(id)
+  expect(reads.length).toBeLessThan(60)
+  said = active(1)
+  clock += SECOND
+  expect(await cache.read(id)).toEqual(active(1))
+})
+
 test("an answer older than asked for is read again, and replaces the one of before", async () => {
   await cache.read(id)
   said = { state: "retired" }

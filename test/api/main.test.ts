@@ -125,9 +125,9 @@ test.each([
   { kind: "unavailable", status: 503 },
   { kind: "forbidden", status: 503 },
 ] as const)("a vault that is $kind makes /readyz $status", async ({ kind, status }) => {
-  vault.faults.add({ kind, match: { route: "SecretGet" }, times: "always" })
   const api = await start()
   try {
+    vault.faults.add({ kind, match: { route: "SecretGet" }, times: "always" })
     expect((await fetch(`${api.url}/readyz`)).status).toBe(status)
   } finally {
     vault.faults.clear()
