@@ -78,7 +78,7 @@ export const listRoles = (client: Queryable): Promise<RoleRow[]> =>
 export async function hasDatabase(client: Queryable, name: string): Promise<boolean> {
   const { rowCount } = await client.query(
     `select from pg_database p where ${isTenantDatabase} and p.datname = $1::text
-     union all select from databases where name = $1 and state = 'creating'`,
+     union all select from databases where name = $1 and state <> 'ready'`,
     [name],
   )
   return rowCount !== 0
@@ -91,7 +91,8 @@ export async function findRole(
 ): Promise<{ password: string | null } | undefined> {
   const { rows } = await client.query<{ password: string | null }>(
     `select r.password from pg_roles p left join roles r on r.oid = p.oid
-     where ${isTenantRole} and p.rolname = $1::text`,
+     where ${isTenantRole} and p.rolname = $1::text
+     union all select password from roles where name = $1 and state <> 'ready' limit 1`,
     [name],
   )
   return rows[0]

@@ -12,7 +12,13 @@ export type Effect =
   | { kind: "reset-password"; name: string; password: string }
   | { kind: "delete-role"; name: string }
 
-type Found = { oid: number | null; name: string; owner: string; current: string | null }
+type Found = {
+  recorded: number | null
+  oid: number | null
+  name: string
+  owner: string
+  current: string | null
+}
 
 /** Carries out a change. Throws Postgres's error when it refuses, for instance to rename a database in use. */
 export async function carryOut(effect: Effect, control: Control, superuserUri: string): Promise<void> {
@@ -67,12 +73,12 @@ export async function settle(effect: Effect, client: Queryable): Promise<void> {
 }
 
 /**
- * A record and the database of it. One that is being made has no `oid` in its record until it is settled; its database is
- * the closed one of its name.
+ * A record and the database of it. One that is being made has no oid in its record until it is settled; its database is
+ * the closed one of its name. What SQL opens, renames or drops until then is SQL's: it is listed as a new one, or made anew.
  */
 async function findDatabase(key: number, client: Queryable): Promise<Found | undefined> {
   const { rows } = await client.query<Found>(
-    `select p.oid, d.name, d.owner, p.datname as current
+    `select d.oid as recorded, p.oid, d.name, d.owner, p.datname as current
      from databases d left join pg_database p
        on p.oid = d.oid or (d.oid is null and p.datname = d.name and not p.datallowconn)
      where d.key = $1`,
@@ -93,7 +99,7 @@ const refusal = (code: string, message: string) =>
 /** It is made closed, with `allow_connections false`: that also tells it from one that somebody else made meanwhile. */
 async function createDatabase(key: number, { pool }: Control): Promise<void> {
   const found = await findDatabase(key, pool)
-  if (found === undefined || found.current !== null) return
+  if (found === undefined || found.recorded !== null || found.current !== null) return
   const { name, owner } = found
   try {
     await pool.query(

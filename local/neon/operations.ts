@@ -123,8 +123,10 @@ async function insert(
   const { rows } = await client.query<OperationRow>(
     `with old as (delete from operations where seq <= (select max(seq) from operations) - $3::int)
      insert into operations (change_id, action, effect)
-     select $1, action, effect from jsonb_to_recordset($2) as a (action text, effect jsonb) returning ${COLUMNS}`,
-    [randomUUID(), JSON.stringify(actions), KEPT],
+     select $1, action, effect
+     from rows from (jsonb_to_recordset($2) as (action text, effect jsonb)) with ordinality as a (action, effect, nth)
+     order by nth returning ${COLUMNS}`,
+    [randomUUID(), JSON.stringify(actions), KEPT - actions.length],
   )
   return rows
 }

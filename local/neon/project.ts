@@ -85,6 +85,7 @@ export const connectionUriRoute: Handler = async ({ query }, { cell, control }) 
   const required = (key: string): string => {
     const value = query.get(key)
     if (!value) throw new Refusal(400, `query parameter ${key} is required`)
+    if (value.includes("\0")) throw new Refusal(400, `query parameter ${key} holds a NUL, which no name does`)
     return value
   }
   const databaseName = required("database_name")

@@ -27,6 +27,8 @@ const create = (name: string) =>
     database: { name, owner_name: world.neon.owner },
   })
 
+const superuser = (text: string) => sql(world.postgres.superuserUri, text)
+
 async function createNow(name: string) {
   const { data } = await create(name)
   await ended(world.client, projectId, data.operations)
@@ -160,6 +162,37 @@ describe("operations that go wrong", () => {
     const after = await ended(world.client, projectId, data.operations)
     expect(after.map(({ status }) => status)).toEqual(["finished", "skipped"])
     expect(await names()).toContain("stuck")
+  })
+
+  test("what is on its way in or out has a connection string for as long as it is listed", async () => {
+    await createNow("on-its-way-out")
+    add({ kind: "operation-stuck", acted: true })
+    await remove("on-its-way-out")
+    const uriStatus = async (database_name: string, role_name: string) =>
+      (await world.client.getConnectionUri({ projectId, database_name, role_name })).status
+    expect(await uriStatus("on-its-way-out", world.neon.owner)).toBe(200)
+    world.neon.faults.clear()
+    await quiet(world.client, projectId)
+    expect(await uriStatus("on-its-way-out", world.neon.owner)).toBe(404)
+
+    add({ kind: "operation-stuck" })
+    await world.client.createProjectBranchRole(projectId, branchId, { role: { name: "on_its_way_in" } })
+    expect(await uriStatus("neondb", "on_its_way_in")).toBe(200)
+    expect(await uriStatus("neondb", "nul\0")).toBe(400)
+  })
+
+  test("a database that SQL drops before its creation has ended is made anew, and open", async () => {
+    add({ kind: "operation-stuck", acted: true })
+    const { data } = await create("dropped-too-soon")
+    const isThere = async () =>
+      (await superuser("select from pg_database where datname = 'dropped-too-soon'")).length > 0
+    await until("it is there", isThere)
+    await superuser('drop database "dropped-too-soon"')
+    world.neon.faults.clear()
+    await ended(world.client, projectId, data.operations)
+    expect(await names()).toContain("dropped-too-soon")
+    const [found] = await superuser("select datallowconn from pg_database where datname = 'dropped-too-soon'")
+    expect(found).toEqual({ datallowconn: true })
   })
 
   test("an operation in error says when it is tried again, and then finishes", async () => {
