@@ -1,7 +1,8 @@
 /** When to look at a change of Neon's that is under way. */
+import { performance } from "node:perf_hooks"
 
 /** The pauses of one change. */
-export type Pauses = {
+type Pauses = {
   /** Milliseconds until the next look. */
   next: () => number
   /** The change was seen to be over. */
@@ -16,18 +17,19 @@ export function createPauses(longest: number): { begin: () => Pauses } {
   let usual = longest / 16
 
   const begin = (): Pauses => {
-    let looks = 0
-    let waited = 0
+    const begun = performance.now()
+    let count = 0
     return {
       next: () => {
-        const pause = looks === 0 ? (3 / 4) * usual : (usual / 8) * 2 ** Math.max(0, looks - 2)
-        looks++
-        waited += Math.min(longest, pause)
+        const pause = count === 0 ? (3 / 4) * usual : (usual / 8) * 2 ** Math.max(0, count - 2)
+        count++
         return Math.min(longest, pause)
       },
       over: () => {
-        // What was over at the first look has taken less, and nobody knows how much.
-        if (looks > 0) usual = Math.max(longest / 64, looks === 1 ? waited / 2 : waited)
+        if (count === 0) return
+        // What was over after the first pause has taken less, and nobody knows how much.
+        const taken = (performance.now() - begun) / (count === 1 ? 2 : 1)
+        usual = Math.max(longest / 64, taken)
       },
     }
   }

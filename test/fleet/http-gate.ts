@@ -118,8 +118,9 @@ function deliver(
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const { request } = upstream.protocol === "https:" ? https : http
   const { host: _, connection: __, ...kept } = headers
-  const call = request(new URL(url!, upstream), { method, headers: kept, agent })
+  const call = request(new URL(url!, upstream), { method, headers: kept, agent, timeout: 60_000 })
   call.on("error", reject)
+  call.on("timeout", () => call.destroy(new Error(`${upstream.origin} does not answer`)))
   call.on("response", (answer) => {
     readAll(answer).then(
       (content) => resolve({ status: answer.statusCode!, headers: answer.headers, body: content }),

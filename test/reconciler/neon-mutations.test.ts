@@ -6,8 +6,20 @@ const never = () => Promise.reject(new Error("nothing was lost, so nobody looks 
 
 /** What is looked at until a change has taken effect, and the pauses before, in milliseconds. */
 let seen: (string | number)[] = []
-beforeEach(() => void (seen = []))
-vi.mock("node:timers/promises", () => ({ setTimeout: async (ms: number) => void seen.push(ms) }))
+/** Milliseconds that a look takes. */
+let lookMs = 0
+let clock = 0
+beforeEach(() => {
+  seen = []
+  lookMs = 0
+})
+vi.mock("node:timers/promises", () => ({
+  setTimeout: async (ms: number) => {
+    clock += ms
+    seen.push(ms)
+  },
+}))
+vi.mock("node:perf_hooks", () => ({ performance: { now: () => clock } }))
 
 /** Makes changes one after the other; each ends, with all its operations, at that look at it. */
 async function change(...looksUntilEnd: number[]): Promise<void> {
@@ -17,6 +29,7 @@ async function change(...looksUntilEnd: number[]): Promise<void> {
   const { mutate } = createMutations({
     operation: async (id) => {
       looks++
+      clock += lookMs
       seen.push(id)
       return { operation: now(id) }
     },
@@ -54,6 +67,13 @@ test("an operation that still runs is looked at soon, and then less and less oft
 test("the next change is looked at when the one before was nearly over", async () => {
   await change(6, 3)
   expect(pauses().slice(6)).toEqual([0.75 * 137.5, 137.5 / 8, 137.5 / 8])
+})
+
+test("what the looks take counts too", async () => {
+  lookMs = 10
+  await change(6, 1)
+  // Six pauses and six looks, and one look at each of the other two operations.
+  expect(pauses()[6]).toBe(0.75 * (137.5 + 80))
 })
 
 test("one that was over at the first look may have taken less, so the next is looked at sooner", async () => {
