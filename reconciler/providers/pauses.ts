@@ -10,8 +10,9 @@ type Pauses = {
 }
 
 /**
- * The next change takes about as long as the one before. So the first look at it comes after three quarters of that, two
- * more an eighth of that apart, and then less and less often, down to one in `longest` milliseconds.
+ * The next change takes about as long as the one before. So the first look at it comes after five eighths of that, two
+ * more an eighth of that apart, and then less and less often, down to one in `longest` milliseconds. With later first looks
+ * a change is waited for longer, with as many looks: what one takes varies.
  */
 export function createPauses(longest: number): { begin: () => Pauses } {
   let usual = longest / 16
@@ -21,7 +22,7 @@ export function createPauses(longest: number): { begin: () => Pauses } {
     let count = 0
     return {
       next: () => {
-        const pause = count === 0 ? (3 / 4) * usual : (usual / 8) * 2 ** Math.max(0, count - 2)
+        const pause = count === 0 ? (5 / 8) * usual : (usual / 8) * 2 ** Math.max(0, count - 2)
         count++
         return Math.min(longest, pause)
       },

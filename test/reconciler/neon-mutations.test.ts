@@ -60,25 +60,25 @@ test("what was told of an operation before another was waited for is old: it is 
 
 test("an operation that still runs is looked at soon, and then less and less often, down to the interval", async () => {
   await change(11)
-  expect(pauses()).toEqual([37.5, 6.25, 6.25, 12.5, 25, 50, 100, 200, 400, 800, 800])
+  expect(pauses()).toEqual([31.25, 6.25, 6.25, 12.5, 25, 50, 100, 200, 400, 800, 800])
   expect(seen.slice(-3)).toEqual(ACTIONS)
 })
 
 test("the next change is looked at when the one before was nearly over", async () => {
   await change(6, 3)
-  expect(pauses().slice(6)).toEqual([0.75 * 137.5, 137.5 / 8, 137.5 / 8])
+  expect(pauses().slice(6)).toEqual([0.625 * 131.25, 131.25 / 8, 131.25 / 8])
 })
 
 test("what the looks take counts too", async () => {
   lookMs = 10
   await change(6, 1)
   // Six pauses and six looks, and one look at each of the other two operations.
-  expect(pauses()[6]).toBe(0.75 * (137.5 + 80))
+  expect(pauses()[6]).toBe(0.625 * (131.25 + 80))
 })
 
 test("one that was over at the first look may have taken less, so the next is looked at sooner", async () => {
   await change(1, 1, 1)
-  expect(pauses()).toEqual([37.5, 14.0625, 9.375])
+  expect(pauses()).toEqual([31.25, 9.765625, 7.8125])
 })
 
 test("however long a change has taken, the next is looked at after the interval", async () => {
