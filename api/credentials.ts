@@ -40,8 +40,9 @@ export type CredentialCacheOptions = {
 }
 
 /**
- * How long such an answer is believed at most, in milliseconds; and one of any tenant may be read again this often, so that who was
- * just made or restored is served soon, and a caller who asks for what is not there still costs the vault next to nothing.
+ * How long such an answer is believed at most, in milliseconds; and one of any tenant may be read again this often, so
+ * that who was just made or restored is served soon, and a caller who asks for what is not there still costs the vault
+ * next to nothing.
  */
 type Belief = { atMost: number; recheck: number }
 

@@ -18,16 +18,13 @@ export function watchReadiness(
   let last: { at: number; answer: Promise<boolean> } | undefined
   const ask = () => {
     const late = Promise.withResolvers<boolean>()
-    const giveUp = new AbortController()
-    const timer = setTimeout(() => {
-      late.resolve(false)
-      giveUp.abort()
-    }, patience)
-    const reached = reachVault(giveUp.signal).then(
+    const signal = AbortSignal.timeout(patience)
+    signal.addEventListener("abort", () => late.resolve(false))
+    const reached = reachVault(signal).then(
       () => true,
       () => false,
     )
-    return Promise.race([reached, late.promise]).finally(() => clearTimeout(timer))
+    return Promise.race([reached, late.promise])
   }
   return {
     async isReady() {

@@ -7,7 +7,10 @@ import { readTenantFiles, type TenantFile } from "./tenant-files.ts"
 
 export type TemplateSettings = { template: string; fleet: string; folder: string }
 
-/** Credentials and names by the tenants folder, which `reach` only reads. All throw TransientError where the folder cannot be read. */
+/**
+ * Credentials and names by the tenants folder, which `reach` only reads. All throw TransientError where it cannot be
+ * read.
+ */
 export function openTemplate({ template, fleet, folder }: TemplateSettings): {
   readCredential: CredentialReader
   listTenants: () => Promise<NamedTenant[]>

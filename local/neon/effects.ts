@@ -93,8 +93,10 @@ const opening = (name: string): string[] => [
 ]
 
 /** The error that Postgres itself would give. */
-const refusal = (code: string, message: string) =>
-  Object.assign(new DatabaseError(message, message.length, "error"), { code })
+function missing(name: string): DatabaseError {
+  const message = `database "${name}" does not exist`
+  return Object.assign(new DatabaseError(message, message.length, "error"), { code: "3D000" })
+}
 
 /** It is made closed, with `allow_connections false`: that also tells it from one that somebody else made meanwhile. */
 async function createDatabase(key: number, { pool }: Control): Promise<void> {
@@ -118,7 +120,7 @@ async function updateDatabase(
   client: Queryable,
 ): Promise<void> {
   const found = await findDatabase(effect.key, client)
-  if (!found?.current) throw refusal("3D000", `database "${found?.name ?? effect.name}" does not exist`)
+  if (!found?.current) throw missing(found?.name ?? effect.name)
   if (found.current !== effect.name) {
     await client.query(`alter database ${quoteName(found.current)} rename to ${quoteName(effect.name)}`)
   }

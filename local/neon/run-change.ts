@@ -68,6 +68,7 @@ export async function runChange(rows: readonly OperationRow[], outcome: Outcome,
     const ending = await runFirst(first, outcome, run)
     if (ending !== undefined) return end(first, rest, ending, run)
     await pause((run.operationMs * 3) / 4, run.closing)
+    // With no time until the end, nobody would see it.
     if (rest.length > 0 && run.operationMs > 0) await mark(first, "finished", run)
   }
   await pause(run.operationMs / 4, run.closing)

@@ -38,20 +38,21 @@ const pause = (attempt: number, failure: NeonFailure) =>
   sleep(failure.retryAfter ?? Math.min(250 * 2 ** attempt, 8000) * (0.75 + Math.random() / 2))
 
 export function createMutations({ operation: lookAt, recent, names, pollInterval, timeout, permit }: Look) {
-  const pauses = createPauses(pollInterval)
+  const beginPauses = createPauses(pollInterval)
 
   /** Returns when all have ended with their effect. Throws TransientError where one failed or does not end. */
   async function settled(operations: readonly Operation[], deadline: number): Promise<void> {
-    const { next, over } = pauses.begin()
+    const { next, over } = beginPauses()
     // What the answer said of an operation is old once another has been waited for, so that is looked at without a pause.
     let isOld = false
     for (let operation of operations) {
-      for (let isFirst = true; !hasEnded(operation); isFirst = false) {
+      while (!hasEnded(operation)) {
         const { id, action, status } = operation
         if (Date.now() > deadline) {
           throw new TransientError("OperationStuck", `Neon's operation ${action} (${id}) is still ${status}`)
         }
-        if (!(isOld && isFirst)) await sleep(next())
+        if (!isOld) await sleep(next())
+        isOld = false
         permit.signal?.throwIfAborted()
         try {
           operation = (await lookAt(id)).operation

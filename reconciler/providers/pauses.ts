@@ -14,10 +14,10 @@ type Pauses = {
  * more an eighth of that apart, and then less and less often, down to one in `longest` milliseconds. With later first looks
  * a change is waited for longer, with as many looks: what one takes varies.
  */
-export function createPauses(longest: number): { begin: () => Pauses } {
+export function createPauses(longest: number): () => Pauses {
   let usual = longest / 16
 
-  const begin = (): Pauses => {
+  return () => {
     const begun = performance.now()
     let count = 0
     return {
@@ -34,5 +34,4 @@ export function createPauses(longest: number): { begin: () => Pauses } {
       },
     }
   }
-  return { begin }
 }

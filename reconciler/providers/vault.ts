@@ -169,8 +169,8 @@ export function openCredentialReader(url: string): CredentialReader {
 const NOBODY = "00000000-0000-0000-0000-000000000000" as TenantId
 
 /**
- * Asks once whether the vault at `url` answers this identity, and gives up when the signal aborts. That it throttles is an answer: what was read before is
- * served all the same. Throws as the others do where it does not answer, or refuses.
+ * Asks once whether the vault at `url` answers this identity, and gives up when the signal aborts. That it throttles is
+ * an answer: what was read before is served all the same. Throws as the others do where it does not answer, or refuses.
  */
 export function openVaultProbe(url: string): (signal: AbortSignal) => Promise<void> {
   const client = createVaultClient(url, { isPatient: false })
