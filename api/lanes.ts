@@ -1,18 +1,23 @@
-/** Whose turn it is: what the pools know of each tenant, and the choices among tenants. No sockets here. */
+/** What the pools know of each tenant, and the choices among its connections and among tenants'. No sockets here. */
 import type { TenantId } from "../reconciler/tenant.ts"
 import type { Connection } from "./connections.ts"
 import type { Frequency } from "./frequency.ts"
+import type { Waiter } from "./queue.ts"
 
 /** A tenant's share of the process's connections. */
 export type Lane = {
   tenant: TenantId
   /** The credential's connection string; connections with another one are not used again. */
   uri: string
+  /** Where that leads: host and port. */
+  server: string
   /** The one used last is at the end. */
   idle: { connection: Connection; since: number }[]
   /** Places taken: connections that are open, being made or being closed. */
   places: number
   waiting: Set<Waiter>
+  /** A connection of somebody else's is being ended for it. */
+  isPromised: boolean
   /** Connections on which several read at once. */
   shared: Map<Connection, Company>
   /** The next one of them. */
@@ -30,12 +35,6 @@ type Company = {
 /** Who waits for a connection that is being opened for all of them; `abandoned` aborts when nobody does any more. */
 export type Joining = { uri: string; readers: Set<Reader>; abandoned: AbortController }
 export type Reader = { grant: (connection: Connection) => void; refuse: (error: unknown) => void }
-
-export type Waiter = {
-  lane: Lane
-  /** It is given an idle connection, or a free place in which to make one. */
-  grant: (connection: Connection | undefined) => void
-}
 
 /** How many read from one connection at most. */
 const MOST_READERS = 32
@@ -78,26 +77,4 @@ export function leastMissed(
     }
   }
   return found
-}
-
-/** The longest waiting of those whose tenant has no connection at all; they come before all who want one more. */
-export function firstStarving(waiters: Iterable<Waiter>): Waiter | undefined {
-  for (const waiter of waiters) if (waiter.lane.places === 0) return waiter
-  return undefined
-}
-
-/** How many tenants wait without any connection, counted up to `limit`. */
-export function countStarving(waiters: Iterable<Waiter>, limit: number): number {
-  const lanes = new Set<Lane>()
-  for (const { lane } of waiters) {
-    if (lane.places === 0) lanes.add(lane)
-    if (lanes.size >= limit) break
-  }
-  return lanes.size
-}
-
-/** The longest waiting of those whose tenant may have one connection more. */
-export function firstGrowing(waiters: Iterable<Waiter>, maxPlaces: number): Waiter | undefined {
-  for (const waiter of waiters) if (waiter.lane.places < maxPlaces) return waiter
-  return undefined
 }

@@ -1,8 +1,7 @@
 /**
  * The process's connections to all tenants' databases. One is used by a caller alone, or by several of the same tenant
- * who only read. Each takes one place of a budget that is never exceeded: a place
- * is free again only when the server has given up the session. Where all places are taken, the idle connection that is
- * missed least makes room; one in use never does. Who must wait does so in order, in a bounded queue, for a bounded time.
+ * who only read. Where all places are taken, the idle connection that is missed least makes room; one in use never does.
+ * Who must wait does so in order, in a bounded queue, for a bounded time.
  */
 import type { Logger } from "../reconciler/log.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
@@ -14,28 +13,19 @@ import {
   openConnection,
 } from "./connections.ts"
 import type { Departure } from "./departure.ts"
-import { assertPresent, ClientGone } from "./failures.ts"
-import { createFrequency } from "./frequency.ts"
-import { countStarving, firstGrowing, firstStarving, type Lane, leastMissed, type Waiter } from "./lanes.ts"
+import type { Exchange } from "./exchanges.ts"
+import { assertPresent } from "./failures.ts"
+import type { Lane } from "./lanes.ts"
+import { createPlaces, type PlacesSettings } from "./places.ts"
+import { PoolBusy } from "./queue.ts"
 import { createSharing } from "./sharing.ts"
 
-export type PoolSettings = ConnectionSettings & {
-  /** Most connections to one tenant's database, and to all of them. */
-  maxConnections: number
-  budget: number
-  /** Most requests that wait, per tenant, and over all. */
-  maxWaiting: number
-  maxWaitingTotal: number
-  /** How long one waits, in milliseconds. */
-  wait: number
-  /** How long an unused connection is kept, in milliseconds. */
-  idleTimeout: number
-}
-
-/** Thrown to the one who would have to wait too long or in too long a queue. */
-export class PoolBusy extends Error {
-  override readonly name = "PoolBusy"
-}
+export type PoolSettings = ConnectionSettings &
+  PlacesSettings & {
+    /** Most requests that wait, per tenant, and over all. */
+    maxWaiting: number
+    maxWaitingTotal: number
+  }
 
 export type Pools = {
   /**
@@ -64,131 +54,22 @@ const TURN = 3
 
 /** No connection is made before one is asked for. */
 export function createPools(settings: PoolSettings, log: Logger): Pools {
-  const { budget, maxConnections } = settings
-  const lanes = new Map<TenantId, Lane>()
-  const queue = new Set<Waiter>()
-  const frequency = createFrequency<TenantId>(Math.max(10_000, 16 * budget))
-  let places = 0
-  let closing = 0
-  /** Connections that close after their last reader. */
-  let leaving = 0
-  let evictions = 0
+  const places = createPlaces(settings)
   /** A moving average, in milliseconds. */
   let connectTime = 0
+  let evictions = 0
   let isOver = false
-  const allClosed = Promise.withResolvers<void>()
-  const sweep = setInterval(closeUnused, Math.max(10, settings.idleTimeout / 2)).unref()
-
-  function laneOf(tenant: TenantId, uri: string): Lane {
-    let lane = lanes.get(tenant)
-    if (!lane) {
-      lane = { tenant, uri, idle: [], places: 0, waiting: new Set(), shared: new Map(), pace: 0 }
-      lanes.set(tenant, lane)
-    }
-    if (lane.uri !== uri) {
-      lane.uri = uri
-      for (const { connection } of lane.idle.splice(0)) close(lane, connection)
-    }
-    return lane
-  }
-
-  function forgetEmpty(lane: Lane): void {
-    if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
-  }
-
-  function takePlace(lane: Lane): void {
-    places++
-    lane.places++
-  }
-
-  function givePlace(lane: Lane): void {
-    places--
-    lane.places--
-    forgetEmpty(lane)
-    if (places === 0 && isOver) allClosed.resolve()
-    serveFreePlaces()
-  }
-
-  function close(lane: Lane, connection: Connection): void {
-    closing++
-    void connection.close().finally(() => {
-      closing--
-      givePlace(lane)
-    })
-  }
-
-  /** Lets those in who may have a new connection, the starving first. */
-  function serveFreePlaces(): void {
-    while (places < budget) {
-      const next = firstStarving(queue) ?? firstGrowing(queue, maxConnections)
-      if (!next) return
-      takePlace(next.lane)
-      next.grant(undefined)
-    }
-  }
-
-  /** Starts closing an idle connection for somebody who waits, unless as many are closing as there are who wait. */
-  function makeRoom(lane: Lane): void {
-    if (places < budget || closing >= queue.size) return
-    const isStarving = lane.places === 0
-    const worth = isStarving ? Number.POSITIVE_INFINITY : frequency.of(lane.tenant) / (lane.places + 1)
-    const victim = leastMissed(lanes.values(), frequency, worth)
-    if (!victim) return
-    evictions++
-    close(victim, victim.idle.shift()!.connection)
-  }
-
-  function closeUnused(): void {
-    const oldest = performance.now() - settings.idleTimeout
-    for (const lane of lanes.values()) {
-      while (lane.idle[0] && lane.idle[0].since <= oldest) close(lane, lane.idle.shift()!.connection)
-    }
-  }
 
   function assertRoom(lane: Lane): void {
     const ofTenant = lane.waiting.size + (lane.joining?.readers.size ?? 0)
-    const ofAll = queue.size + sharing.joined()
+    const ofAll = places.waiting() + sharing.joined()
     if (ofTenant < settings.maxWaiting && ofAll < settings.maxWaitingTotal) return
-    forgetEmpty(lane)
+    places.forgetEmpty(lane)
     throw new PoolBusy(`${ofAll} are waiting already`)
   }
 
-  /** Waits in the queue for an idle connection, or for a free place (undefined). */
-  function waitFor(lane: Lane, signal: Departure | undefined): Promise<Connection | undefined> {
-    assertRoom(lane)
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener("abort", abort)
-        queue.delete(waiter)
-        lane.waiting.delete(waiter)
-        forgetEmpty(lane)
-      }
-      const waiter: Waiter = {
-        lane,
-        grant(connection) {
-          leave()
-          resolve(connection)
-        },
-      }
-      const abort = () => {
-        leave()
-        reject(new ClientGone("the client has gone away"))
-      }
-      const timer = setTimeout(() => {
-        leave()
-        reject(new PoolBusy(`nothing came free within ${settings.wait} ms`))
-      }, settings.wait)
-      signal?.addEventListener("abort", abort)
-      queue.add(waiter)
-      lane.waiting.add(waiter)
-      serveFreePlaces()
-      if (queue.has(waiter)) makeRoom(lane)
-    })
-  }
-
   /** Makes a connection in a place that is taken already. */
-  async function connect(lane: Lane, credential: ActiveCredential): Promise<Connection> {
+  async function connect(lane: Lane, credential: ActiveCredential, place: Exchange): Promise<Connection> {
     try {
       const begun = performance.now()
       const connection = await openConnection(lane.tenant, credential, settings)
@@ -196,73 +77,62 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       void connection.ended.then(() => forget(lane, connection))
       return connection
     } catch (error) {
-      if (error instanceof NotConnected) void error.gone.finally(() => givePlace(lane))
-      else givePlace(lane)
+      if (error instanceof NotConnected) void error.gone.finally(() => places.free(lane))
+      else places.free(lane)
       throw error
+    } finally {
+      place.end()
+      places.serve()
     }
   }
 
   /** An idle session that the server has ended. */
   function forget(lane: Lane, connection: Connection): void {
-    const index = lane.idle.findIndex((one) => one.connection === connection)
-    if (index === -1) return
-    lane.idle.splice(index, 1)
-    log.debug({ tenant: lane.tenant }, "an idle database session was ended")
-    close(lane, connection)
-  }
-
-  /** An idle connection of the tenant's that can be used; none while somebody waits for it. */
-  function popIdle(lane: Lane, uri: string): Connection | undefined {
-    if (lane.waiting.size > 0) return undefined
-    for (let idle = lane.idle.pop(); idle; idle = lane.idle.pop()) {
-      if (idle.connection.uri === uri && !idle.connection.isBroken()) return idle.connection
-      close(lane, idle.connection)
-    }
-    return undefined
+    if (places.drop(lane, connection))
+      log.debug({ tenant: lane.tenant }, "an idle database session was ended")
   }
 
   /** A connection that nobody else uses. */
   async function take(lane: Lane, credential: ActiveCredential, signal?: Departure): Promise<Connection> {
     for (;;) {
       assertPresent(signal)
-      const granted = popIdle(lane, credential.uri) ?? (await waitFor(lane, signal))
-      // What was granted carries a place: of its own, or of the connection that it is.
-      if (!granted) return connect(lane, credential)
-      if (granted.uri === credential.uri && !granted.isBroken()) return granted
-      close(lane, granted)
+      const idle = places.popIdle(lane, credential.uri)
+      if (idle) return idle
+      assertRoom(lane)
+      const granted = await places.wait(lane, signal)
+      if ("place" in granted) return connect(lane, credential, granted.place)
+      const { connection } = granted
+      if (connection.uri === credential.uri && !connection.isBroken()) return connection
+      places.close(lane, connection)
     }
   }
 
   /** Gives a connection that nobody uses to the one who has waited for it longest. */
   function give(lane: Lane, connection: Connection): void {
     const [next] = lane.waiting
-    if (isOver || connection.isBroken() || connection.uri !== lane.uri) close(lane, connection)
-    else if (next) next.grant(connection)
-    else lane.idle.push({ connection, since: performance.now() })
+    if (isOver || connection.isBroken() || connection.uri !== lane.uri) places.close(lane, connection)
+    else if (next) next.grant({ connection })
+    else places.keep(lane, connection)
   }
 
-  /** Whether it makes room, after its turn, for a tenant that waits without any connection. */
+  /** Whether one that is still wanted has had its turn, and a tenant without any connection waits for one like it. */
   function mustLeave(lane: Lane, connection: Connection, readers: number): boolean {
-    const starving = places >= budget ? firstStarving(queue) : undefined
-    if (!starving) return false
-    const turn = Math.max(SHORTEST_TURN, TURN * connectTime)
     const isWanted = readers > 0 || lane.waiting.size > 0
-    const hasHadItsTurn = !isWanted || performance.now() - connection.openedAt > turn
-    return hasHadItsTurn && closing + leaving < countStarving(queue, closing + leaving + 1)
+    if (!isWanted || !places.isOneMissing()) return false
+    return performance.now() - connection.openedAt > Math.max(SHORTEST_TURN, TURN * connectTime)
   }
 
   const sharing = createSharing({
     take,
-    popIdle,
+    popIdle: places.popIdle,
     give,
     assertRoom,
-    mayGrow: (lane) => places < budget && lane.places < maxConnections && lane.waiting.size === 0,
+    mayGrow: (lane) => !places.isFull() && lane.places < settings.maxConnections && lane.waiting.size === 0,
   })
 
   function laneFor(tenant: TenantId, uri: string): Lane {
     if (isOver) throw new PoolBusy("the process is ending")
-    frequency.count(tenant)
-    return laneOf(tenant, uri)
+    return places.use(tenant, uri)
   }
 
   return {
@@ -271,7 +141,7 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       sharing.share(laneFor(tenant, credential.uri), credential, signal),
 
     release(tenant, connection, sound) {
-      const lane = lanes.get(tenant)! // it has a place, so it is there
+      const lane = places.of(tenant)
       lane.pace = connection.pace()
       const company = lane.shared.get(connection) ?? { readers: 1, isLeaving: false }
       company.readers--
@@ -282,30 +152,23 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       }
       if (!sound) company.isLeaving = true
       if (company.readers > 0) {
-        if (company.isLeaving && !wasLeaving) leaving++
+        if (company.isLeaving && !wasLeaving) places.expect(1)
         return
       }
-      if (wasLeaving) leaving--
+      if (wasLeaving) places.expect(-1)
       lane.shared.delete(connection)
-      if (company.isLeaving) close(lane, connection)
+      if (company.isLeaving) places.close(lane, connection)
       else give(lane, connection)
     },
 
-    counts: () => ({
-      places,
-      idle: [...lanes.values()].reduce((sum, lane) => sum + lane.idle.length, 0),
-      waiting: queue.size,
-      tenants: lanes.size,
-      evictions,
-    }),
+    counts() {
+      const counts = places.counts()
+      return { ...counts, evictions: counts.evictions + evictions }
+    },
 
     async close() {
       isOver = true
-      clearInterval(sweep)
-      for (const lane of lanes.values()) {
-        for (const { connection } of lane.idle.splice(0)) close(lane, connection)
-      }
-      if (places > 0) await allClosed.promise
+      await places.end()
     },
   }
 }

@@ -1,0 +1,247 @@
+/**
+ * The places of a budget that is never exceeded: one for each session, from before it begins until the server has given it
+ * up. Says who gets a free one, keeps the connections that nobody uses, and decides which of them makes room.
+ */
+import type { TenantId } from "../reconciler/tenant.ts"
+import type { Connection } from "./connections.ts"
+import { createExchanges } from "./exchanges.ts"
+import { createFrequency } from "./frequency.ts"
+import { type Lane, leastMissed } from "./lanes.ts"
+import { createQueue, type Queue, type Which } from "./queue.ts"
+
+export type PlacesSettings = {
+  /** Most places of one tenant, and of all of them. */
+  maxConnections: number
+  budget: number
+  /** How long one waits, in milliseconds. */
+  wait: number
+  /** How long an unused connection is kept, in milliseconds. */
+  idleTimeout: number
+}
+
+export type Places = {
+  /** The lane of a tenant that is asked for now. */
+  use: (tenant: TenantId, uri: string) => Lane
+  /** The lane of a tenant that has a place. */
+  of: (tenant: TenantId) => Lane
+  forgetEmpty: (lane: Lane) => void
+  /** Waits in line for an idle connection, or for a place in which a session is to begin. */
+  wait: Queue["wait"]
+  /** How many do. */
+  waiting: Queue["size"]
+  isFull: () => boolean
+  /** The place is free. */
+  free: (lane: Lane) => void
+  /** Ends the session, and then its place is free. */
+  close: (lane: Lane, connection: Connection) => void
+  /** Keeps a connection that nobody uses. */
+  keep: (lane: Lane, connection: Connection) => void
+  /** An idle connection of the tenant's that can be used; none while somebody waits for it. */
+  popIdle: (lane: Lane, uri: string) => Connection | undefined
+  /** Whether it was kept, and is no more. */
+  drop: (lane: Lane, connection: Connection) => boolean
+  /** Lets those in who may begin a session now. */
+  serve: () => void
+  /** Whether a tenant waits without any connection for which no idle one can make room. */
+  isOneMissing: () => boolean
+  /** A connection is to be closed after its last reader, and when it has had that one. */
+  expect: (change: 1 | -1) => void
+  counts: () => { places: number; idle: number; waiting: number; tenants: number; evictions: number }
+  /** Ends every session as soon as nobody uses it. */
+  end: () => Promise<void>
+}
+
+/** No place is taken. */
+export function createPlaces({ budget, maxConnections, wait, idleTimeout }: PlacesSettings): Places {
+  const lanes = new Map<TenantId, Lane>()
+  const frequency = createFrequency<TenantId>(Math.max(10_000, 16 * budget))
+  const exchanges = createExchanges(serve)
+  const queue = createQueue({
+    patience: wait,
+    maxPlaces: maxConnections,
+    onCome: serve,
+    onLeave: forgetEmpty,
+  })
+  let places = 0
+  /** Sessions that end, and such as will after their last reader; without those that end for a certain tenant. */
+  let closing = 0
+  let leaving = 0
+  let evictions = 0
+  let isOver = false
+  const allClosed = Promise.withResolvers<void>()
+  const sweep = setInterval(closeUnused, Math.max(10, idleTimeout / 2)).unref()
+
+  function forgetEmpty(lane: Lane): void {
+    if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
+  }
+
+  function free(lane: Lane, which?: Which): void {
+    places--
+    lane.places--
+    forgetEmpty(lane)
+    if (places === 0 && isOver) allClosed.resolve()
+    serve(which)
+  }
+
+  function close(lane: Lane, connection: Connection): void {
+    closing++
+    void connection.close().finally(() => {
+      closing--
+      free(lane)
+    })
+  }
+
+  /** Lets those in who may begin a session: first the starving, only `which` of them. */
+  function serve(which?: Which): void {
+    while (places < budget) {
+      const next = queue.starving(which) ?? queue.growing()
+      if (!next) return
+      places++
+      next.lane.places++
+      next.grant({ place: exchanges.begin(next.lane.server) })
+    }
+    makeRoom()
+  }
+
+  const mayBegin = (lane: Lane) => exchanges.mayBegin(lane.server)
+  const isNext = (lane: Lane) => isUnpromised(lane) && mayBegin(lane)
+
+  /** Whether more tenants wait without any connection than places are about to be free. */
+  function isMoreWanted(): boolean {
+    if (places < budget || queue.size() === 0) return false
+    const ending = closing + leaving
+    return ending < queue.countStarving(ending + 1, isUnpromised)
+  }
+
+  /** For whom an idle connection shall make room now, and how much less than theirs its place must be missed. */
+  function mostInNeed(): { lane: Lane; worth: number } | undefined {
+    if (places < budget || queue.size() === 0) return undefined
+    if (isMoreWanted()) {
+      const starving = queue.starving(isNext)
+      return starving && { lane: starving.lane, worth: Number.POSITIVE_INFINITY }
+    }
+    if (closing + leaving > 0) return undefined
+    const growing = queue.growing(isNext)
+    if (!growing) return undefined
+    const { lane } = growing
+    return { lane, worth: frequency.of(lane.tenant) / (lane.places + 1) }
+  }
+
+  /** Ends idle sessions for those who wait, the one that is missed least first. */
+  function makeRoom(): void {
+    for (let need = mostInNeed(); need; need = mostInNeed()) {
+      const victim = leastMissed(lanes.values(), frequency, need.worth)
+      if (!victim) return
+      exchange(victim, need.lane)
+    }
+  }
+
+  /** Ends an idle session of `victim`'s, so that one of `heir`'s can begin. */
+  function exchange(victim: Lane, heir: Lane): void {
+    evictions++
+    heir.isPromised = true
+    const { end } = exchanges.begin(heir.server)
+    const { connection } = victim.idle.shift()!
+    void connection.close().finally(() => {
+      heir.isPromised = false
+      end()
+      free(victim, mayBegin)
+    })
+  }
+
+  function closeIdle(lane: Lane, before = Number.POSITIVE_INFINITY): void {
+    while (lane.idle[0] && lane.idle[0].since <= before) close(lane, lane.idle.shift()!.connection)
+  }
+
+  function closeUnused(): void {
+    const oldest = performance.now() - idleTimeout
+    for (const lane of lanes.values()) closeIdle(lane, oldest)
+  }
+
+  return {
+    use(tenant, uri) {
+      frequency.count(tenant)
+      let lane = lanes.get(tenant)
+      if (!lane) {
+        lane = newLane(tenant, uri)
+        lanes.set(tenant, lane)
+      }
+      if (lane.uri !== uri) {
+        lane.uri = uri
+        lane.server = serverOf(uri)
+        closeIdle(lane)
+      }
+      return lane
+    },
+
+    of: (tenant) => lanes.get(tenant)!,
+    forgetEmpty,
+    wait: queue.wait,
+    waiting: queue.size,
+    isFull: () => places >= budget,
+    free,
+    close,
+
+    keep(lane, connection) {
+      lane.idle.push({ connection, since: performance.now() })
+      makeRoom()
+    },
+
+    popIdle(lane, uri) {
+      if (lane.waiting.size > 0) return undefined
+      for (let idle = lane.idle.pop(); idle; idle = lane.idle.pop()) {
+        if (idle.connection.uri === uri && !idle.connection.isBroken()) return idle.connection
+        close(lane, idle.connection)
+      }
+      return undefined
+    },
+
+    drop(lane, connection) {
+      const index = lane.idle.findIndex((one) => one.connection === connection)
+      if (index === -1) return false
+      lane.idle.splice(index, 1)
+      close(lane, connection)
+      return true
+    },
+
+    serve,
+    isOneMissing: () =>
+      isMoreWanted() && queue.starving(isNext) !== undefined && !leastMissed(lanes.values(), frequency),
+
+    expect(change) {
+      leaving += change
+    },
+
+    counts: () => ({
+      places,
+      idle: [...lanes.values()].reduce((sum, lane) => sum + lane.idle.length, 0),
+      waiting: queue.size(),
+      tenants: lanes.size,
+      evictions,
+    }),
+
+    async end() {
+      isOver = true
+      clearInterval(sweep)
+      for (const lane of lanes.values()) closeIdle(lane)
+      if (places > 0) await allClosed.promise
+    },
+  }
+}
+
+const isUnpromised = (lane: Lane) => !lane.isPromised
+
+const newLane = (tenant: TenantId, uri: string): Lane => ({
+  tenant,
+  uri,
+  server: serverOf(uri),
+  idle: [],
+  places: 0,
+  waiting: new Set(),
+  isPromised: false,
+  shared: new Map(),
+  pace: 0,
+})
+
+/** Host and port. */
+const serverOf = (uri: string) => new URL(uri).host
