@@ -79,7 +79,7 @@ export const administration: AdminOperation[] = [
       const limit = limitOf(query)
       const tenants = await fleet.list()
       const start = query.after === undefined ? 0 : startAfter(tenants, query.after)
-      response.json(toPage(tenants.slice(start, start + limit + 1), limit, (tenant) => tenant, cursorOf))
+      response.json(toPage(tenants.slice(start, start + limit + 1), limit, cursorOf))
     },
   },
   {

@@ -27,16 +27,11 @@ export const limitOf = ({ limit: asked }: { limit?: number | undefined }): numbe
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.strictObject({ items: z.array(item), next: z.string().nullable() })
 
-/** A page from up to `limit + 1` rows; the surplus row shows that there is more. `next` names the last one shown. */
-export function toPage<Row, Item>(
-  rows: Row[],
-  most: number,
-  item: (row: Row) => Item,
-  next: (row: Row) => string,
-) {
-  const shown = rows.slice(0, most)
-  const last = shown.at(-1)
-  return { items: shown.map(item), next: rows.length > most && last !== undefined ? next(last) : null }
+/** A page of up to `most + 1` items; the surplus one shows that there is more. `next` names the last one shown. */
+export function toPage<Item>(items: Item[], most: number, next: (item: Item) => string) {
+  if (items.length <= most) return { items, next: null }
+  const shown = items.slice(0, most)
+  return { items: shown, next: next(shown.at(-1)!) }
 }
 
 /** The id after which a page in the order of ids begins; 0 for the first one. Throws Problem. */

@@ -2,7 +2,7 @@
 import { z } from "zod"
 import { Id, text } from "./input.ts"
 import { fromCursor, idAfter, limitOf, Page, toCursor, toPage } from "./pages.ts"
-import { MAX_PRICE, Product, type ProductRow } from "./product.ts"
+import { MAX_PRICE, type Product } from "./product.ts"
 import type { Query, Statement } from "./transaction.ts"
 
 const PRICE_TEXT = /^\d{1,10}(?:\.\d{1,2})?$/
@@ -26,16 +26,24 @@ export const ProductList = Page.extend({
 })
 type ProductList = z.infer<typeof ProductList>
 type Sort = NonNullable<ProductList["sort"]>
+type Item = z.infer<typeof Product>
 
-const COLUMNS = "id, name, price, description, version"
-/** What the last row of the page before is compared with, as $5 and $6. */
-const POSITION: Record<Sort, string> = {
-  id: "id > $5",
-  "-id": "id < $5",
-  name: "(name, id) > ($5, $6)",
-  "-name": "(name, id) < ($5, $6)",
-  price: "(price, id) > ($5, $6)",
-  "-price": "(price, id) < ($5, $6)",
+type Filter = "q" | "minPrice" | "maxPrice"
+/** What a row must fulfil; a contained text is served by no B-tree. */
+const FILTERS: Record<Filter, (parameter: string) => string> = {
+  q: (part) => `strpos(lower(name), lower(${part}::text)) > 0`,
+  minPrice: (price) => `price >= ${price}`,
+  maxPrice: (price) => `price <= ${price}`,
+}
+const ALL_FILTERS = Object.keys(FILTERS) as Filter[]
+/** What the last row of the page before is compared with. */
+const POSITION: Record<Sort, (first: string, second: string) => string> = {
+  id: (id) => `id > ${id}`,
+  "-id": (id) => `id < ${id}`,
+  name: (name, id) => `(name, id) > (${name}, ${id})`,
+  "-name": (name, id) => `(name, id) < (${name}, ${id})`,
+  price: (price, id) => `(price, id) > (${price}, ${id})`,
+  "-price": (price, id) => `(price, id) < (${price}, ${id})`,
 }
 const ORDER: Record<Sort, string> = {
   id: "id",
@@ -46,53 +54,50 @@ const ORDER: Record<Sort, string> = {
   "-price": "price desc, id desc",
 }
 
-/** Reads in the list's order until the page is full; a contained text is served by no B-tree. */
-const statement = (sort: Sort, isFirst: boolean): Statement => ({
-  name: `product-list-by-${sort}${isFirst ? "-first" : ""}`,
-  text: `select ${COLUMNS} from products
-    where ($2::text is null or strpos(lower(name), lower($2)) > 0)
-      and ($3::numeric is null or price >= $3) and ($4::numeric is null or price <= $4)
-      ${isFirst ? "" : `and ${POSITION[sort]}`}
-    order by ${ORDER[sort]} limit $1`,
-})
-const SORTS = Object.keys(ORDER) as Sort[]
-const FIRST = Object.fromEntries(SORTS.map((sort) => [sort, statement(sort, true)])) as Record<
-  Sort,
-  Statement
->
-const NEXT = Object.fromEntries(SORTS.map((sort) => [sort, statement(sort, false)])) as Record<
-  Sort,
-  Statement
->
+/** By name, as they are first wanted: as many as there are ways to ask. */
+const statements = new Map<string, Statement>()
+
+/**
+ * Reads in the list's order until the page is full, and asks for nothing that the list does not: what every row is asked,
+ * and what Postgres must find out before it can ask, take time. $1 is the limit, then come the filters and the position.
+ */
+function statementOf(sort: Sort, filters: Filter[], isFirst: boolean): Statement {
+  const name = `product-list-by-${[sort, ...filters].join("-")}${isFirst ? "-first" : ""}`
+  const known = statements.get(name)
+  if (known) return known
+  const conditions = filters.map((filter, n) => FILTERS[filter](`$${n + 2}`))
+  if (!isFirst) conditions.push(POSITION[sort](`$${filters.length + 2}`, `$${filters.length + 3}`))
+  const where = conditions.length > 0 ? `where ${conditions.join(" and ")}` : ""
+  const reading = `select id, name, price, description from products ${where} order by ${ORDER[sort]} limit $1`
+  const statement = { name, text: reading }
+  statements.set(name, statement)
+  return statement
+}
 
 const NameValue = text(1, 200)
 const PriceValue = z.number().min(0).max(MAX_PRICE)
 
-/** Where the page begins, as the statement's $5 and $6. */
+/** Where the page begins, as the statement's last values. */
 function positionOf(sort: Sort, after: string): (string | number)[] {
   if (sort === "id" || sort === "-id") return [idAfter(after)]
   return fromCursor<string | number, number>(after, sort, sort.endsWith("name") ? NameValue : PriceValue, Id)
 }
 
-function cursorOf(sort: Sort, row: ProductRow): string {
+function cursorOf(sort: Sort, row: Item): string {
   if (sort === "id" || sort === "-id") return String(row.id)
   return toCursor(sort, sort.endsWith("name") ? row.name : row.price, row.id)
 }
 
-export const toProduct = ({ id, name, price, description }: ProductRow): z.infer<typeof Product> => ({
-  id,
-  name,
-  price,
-  description,
-})
-
 /** One page. Throws Problem where `after` is none of this order. */
 export async function listProducts(query: Query, list: ProductList) {
-  const { q, minPrice, maxPrice, after, sort = "id" } = list
+  const { after, sort = "id" } = list
   const limit = limitOf(list)
-  const filters = [limit + 1, q, minPrice, maxPrice]
-  const rows = await (after === undefined
-    ? query<ProductRow>(FIRST[sort], filters)
-    : query<ProductRow>(NEXT[sort], [...filters, ...positionOf(sort, after)]))
-  return toPage(rows, limit, toProduct, (row) => cursorOf(sort, row))
+  const filters = ALL_FILTERS.filter((filter) => list[filter] !== undefined)
+  const position = after === undefined ? [] : positionOf(sort, after)
+  const rows = await query<Item>(statementOf(sort, filters, after === undefined), [
+    limit + 1,
+    ...filters.map((filter) => list[filter]),
+    ...position,
+  ])
+  return toPage(rows, limit, (row) => cursorOf(sort, row))
 }

@@ -14,11 +14,18 @@ import {
   type ProductRow,
   updateProduct,
 } from "./product.ts"
-import { listProducts, ProductList, toProduct } from "./product-list.ts"
+import { listProducts, ProductList } from "./product-list.ts"
 import { Problem } from "./problems.ts"
 import type { Query } from "./transaction.ts"
 
 const absent = (id: number) => new Problem("product-not-found", `there is no product ${id}`)
+
+const toProduct = ({ id, name, price, description }: ProductRow): z.infer<typeof Product> => ({
+  id,
+  name,
+  price,
+  description,
+})
 
 const shown = (row: ProductRow | undefined, id: number): Outcome =>
   row ? { status: 200, body: toProduct(row), etag: versionTag(row.version) } : absent(id)

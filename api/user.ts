@@ -19,7 +19,7 @@ export type UserRow = z.infer<typeof User> & { version: number }
 const COLUMNS = "id, name, email, version"
 const sql = (name: string, body: string): Statement => ({ name: `user-${name}`, text: body })
 
-const LIST = sql("list", `select ${COLUMNS} from users where id > $1 order by id limit $2`)
+const LIST = sql("list", `select id, name, email from users where id > $1 order by id limit $2`)
 const GET = sql("get", `select ${COLUMNS} from users where id = $1`)
 const LOCK = sql("lock", "select version from users where id = $1 for update")
 const INSERT = sql(
@@ -43,8 +43,8 @@ const DELETE = sql(
 )
 
 /** Up to `limit` users whose id is greater, in the order of their ids. */
-export const listUsers = (query: Query, after: number, limit: number): Promise<UserRow[]> =>
-  query<UserRow>(LIST, [after, limit])
+export const listUsers = (query: Query, after: number, limit: number): Promise<z.infer<typeof User>[]> =>
+  query<z.infer<typeof User>>(LIST, [after, limit])
 
 export const getUser = async (query: Query, id: number): Promise<UserRow | undefined> =>
   (await query<UserRow>(GET, [id]))[0]

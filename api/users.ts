@@ -46,7 +46,7 @@ export const users: Operation[] = [
     run: async (query, input) => {
       const limit = limitOf(input.query)
       const rows = await listUsers(query, idAfter(input.query.after), limit + 1)
-      return { status: 200, body: toPage(rows, limit, toUser, ({ id }) => String(id)) }
+      return { status: 200, body: toPage(rows, limit, ({ id }) => String(id)) }
     },
   }),
   operation({
