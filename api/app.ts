@@ -7,7 +7,7 @@ import { carts } from "./carts.ts"
 import { allowOrigins } from "./cors.ts"
 import { ClientGone, forLog } from "./failures.ts"
 import type { Fleet } from "./fleet.ts"
-import { securityHeaders } from "./headers.ts"
+import { addHeader, secureAnswers } from "./headers.ts"
 import { health, type Readiness } from "./health.ts"
 import { MAX_BODY } from "./input.ts"
 import { countRefusal, measureRequests } from "./metrics.ts"
@@ -42,13 +42,12 @@ export function createApp(dependencies: AppDependencies): Express {
   app.disable("x-powered-by")
   app.disable("etag")
   app.set("trust proxy", proxies)
+  secureAnswers(app)
   app.use(measureRequests, traceRequests)
-  const secure = securityHeaders()
   app.use((request, response, next) => {
-    secure(response)
     const requestId = randomUUID()
     response.locals["requestId"] = requestId
-    response.setHeader("X-Request-Id", requestId)
+    addHeader(response, "X-Request-Id", requestId)
     // A client that keeps its connection would hold up a process that ends.
     if (readiness.isDraining()) response.setHeader("Connection", "close")
     if (!request.url.startsWith("/")) throw new Problem("request-malformed", "the address is not a path")

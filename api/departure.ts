@@ -17,7 +17,7 @@ export function departureOf(response: ServerResponse): Departure {
     addEventListener: (_type: "abort", listener: () => void) => void listeners.add(listener),
     removeEventListener: (_type: "abort", listener: () => void) => void listeners.delete(listener),
   }
-  response.once("close", () => {
+  response.on("close", () => {
     if (response.writableFinished) return
     departure.aborted = true
     for (const listener of listeners) listener()

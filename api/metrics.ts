@@ -46,7 +46,7 @@ export const measureRequests: RequestHandler = (request, response, next) => {
   const method = METHODS.has(request.method) ? request.method : "other"
   const begun = performance.now()
   running.inc()
-  response.once("close", () => {
+  response.on("close", () => {
     running.dec()
     const route = routeOf(response)
     seconds.observe({ method, route }, (performance.now() - begun) / 1000)

@@ -67,15 +67,14 @@ function granted(outcome: Outcome): Answer {
 }
 
 function send(response: Response, { status, body, etag, location }: Answer, prefix: string): void {
-  if (etag !== undefined) response.set("ETag", etag)
   if (location !== undefined) response.location(prefix + location)
-  response.status(status)
+  const headers = etag === undefined ? [] : ["ETag", etag]
   if (body === undefined) {
-    response.end()
+    response.writeHead(status, headers).end()
     return
   }
   const text = JSON.stringify(body)
-  response.setHeader("Content-Type", "application/json; charset=utf-8")
-  response.setHeader("Content-Length", Buffer.byteLength(text))
-  response.end(text)
+  headers.push("Content-Type", "application/json; charset=utf-8")
+  headers.push("Content-Length", String(Buffer.byteLength(text)))
+  response.writeHead(status, headers).end(text)
 }

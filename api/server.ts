@@ -38,7 +38,7 @@ export function createApiServer(app: RequestListener, limits: ServerLimits = LIM
   function limitSilence(this: ServerResponse): void {
     this.socket?.setTimeout(silence)
   }
-  server.on("request", (_request, response) => response.once("prefinish", limitSilence))
+  server.on("request", (_request, response) => response.on("prefinish", limitSilence))
   server.on("request", app)
   return server
 }

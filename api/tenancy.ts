@@ -3,6 +3,7 @@ import type { Authenticate } from "./caller.ts"
 import type { Databases } from "./databases.ts"
 import { departureOf } from "./departure.ts"
 import type { Directory } from "./directory.ts"
+import { addHeader } from "./headers.ts"
 import type { Admit } from "./perform.ts"
 import { Problem } from "./problems.ts"
 import type { RateLimit } from "./rate.ts"
@@ -29,9 +30,8 @@ export function tenancy({
   const varies = [...(tenants.sources.has("header") ? [tenants.header] : []), "Authorization"].join(", ")
   return async (request, response) => {
     // One path has a different answer per tenant and caller: no cache on the way may keep it.
-    response.setHeader("Cache-Control", "no-store")
-    if (response.hasHeader("Vary")) response.vary(varies)
-    else response.setHeader("Vary", varies)
+    addHeader(response, "Cache-Control", "no-store")
+    addHeader(response, "Vary", varies)
     const caller = await authenticate(request)
     callerRate(caller.name)
     const tenant = await whichTenant(request, tenants, directory)

@@ -108,13 +108,27 @@ test("no origin may read anything when none is configured", async () => {
 })
 
 test("each answer carries the headers that keep a browser from doing more with it than show it", async () => {
-  for (const target of ["/livez", "/nothing", "/products"]) {
-    const { headers } = await api.call(shop, "GET", target)
-    expect(headers.get("content-security-policy")).toContain("default-src 'self'")
-    expect(headers.get("x-content-type-options")).toBe("nosniff")
-    expect(headers.get("strict-transport-security")).toContain("max-age")
-    expect(headers.get("x-powered-by")).toBeNull()
+  const plain = await world.serve()
+  for (const served of [api, plain]) {
+    for (const target of ["/livez", "/nothing", "/products", "/products/1", "/products/999999"]) {
+      const { headers } = await served.call(shop, "GET", target)
+      expect(headers.get("content-security-policy")).toContain("default-src 'self'")
+      expect(headers.get("x-content-type-options")).toBe("nosniff")
+      expect(headers.get("strict-transport-security")).toContain("max-age")
+      expect(headers.get("x-powered-by")).toBeNull()
+      expect(headers.get("x-request-id")).toMatch(/^[\da-f-]{36}$/)
+    }
+    for (const target of ["/products", "/products/1", "/products/999999"]) {
+      const { headers } = await served.call(shop, "GET", target)
+      expect(headers.get("cache-control")).toBe("no-store")
+      expect(headers.get("vary")).toMatch(/X-TenantId, Authorization$/)
+    }
+    const { etag } = Object.fromEntries((await served.call(shop, "GET", "/products/1")).headers)
+    const same = await served.call(shop, "GET", "/products/1", undefined, { "If-None-Match": etag! })
+    expect([same.status, same.headers.get("x-content-type-options")]).toEqual([304, "nosniff"])
+    expect(same.headers.get("vary")).toMatch(/X-TenantId, Authorization$/)
   }
+  await plain.close()
 })
 
 test("with a template one credential serves all tenants of the folder, and the marker still says whose is whose", async () => {
