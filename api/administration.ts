@@ -3,13 +3,14 @@ import type { Request, RequestHandler, Response } from "express"
 import { z } from "zod"
 import { Tenant, TenantId, TenantName } from "../reconciler/tenant.ts"
 import type { Authenticate } from "./caller.ts"
+import { readTags } from "./etag.ts"
 import type { Change, Fleet } from "./fleet.ts"
 import { readBody, readQuery } from "./input.ts"
 import type { Described } from "./operation.ts"
 import { fromCursor, limitOf, Page, pageOf, toCursor, toPage } from "./pages.ts"
 import { Problem, type ProblemKey } from "./problems.ts"
 import type { RateLimit } from "./rate.ts"
-import { ChangedTenant, inOrder, ShownTenant, toChanged } from "./shown-tenant.ts"
+import { ChangedTenant, inOrder, ShownTenant, tagOf, toChanged } from "./shown-tenant.ts"
 
 const { seed, hosts } = Tenant.shape
 const NewTenant = z.strictObject({ name: TenantName, seed, hosts })
@@ -36,6 +37,8 @@ export type Administration = { fleet: Fleet; authenticate: Authenticate; callerR
 export type AdminOperation = Described & {
   /** It is answered 202 while the reconciler is still at work. */
   mayBeAccepted?: z.ZodType
+  /** If-Match is looked at. */
+  hasTag?: true
   run: (fleet: Fleet, request: Request, response: Response) => Promise<void>
 }
 
@@ -56,6 +59,7 @@ function startAfter(tenants: readonly ShownTenant[], after: string): number {
 }
 const at = (name: string) => `/tenants/${encodeURIComponent(name)}`
 function sendChange(response: Response, change: Change, status: 200 | 201): void {
+  if (change.etag !== undefined) response.set("ETag", change.etag)
   response
     .status(change.isDone ? status : 202)
     .location(at(change.name))
@@ -107,7 +111,7 @@ export const administration: AdminOperation[] = [
     async run(fleet, request, response) {
       const tenant = await fleet.get(nameOf(request))
       if (!tenant) throw absent()
-      response.json(tenant)
+      response.set("ETag", tagOf(tenant)).json(tenant)
     },
   },
   {
@@ -115,6 +119,7 @@ export const administration: AdminOperation[] = [
     method: "patch",
     path: "/tenants/{name}",
     name: "changeTenant",
+    hasTag: true,
     summary: "Changes a tenant's name, its own hosts, or both, and answers when it is done.",
     body: TenantChange,
     answer: { status: 200, schema: ChangedTenant },
@@ -122,7 +127,7 @@ export const administration: AdminOperation[] = [
     async run(fleet, request, response) {
       const [name, wait] = [nameOf(request), waitOf(request)]
       const wanted = await readBody(request, response, TenantChange)
-      sendChange(response, await fleet.change(name, wanted, wait), 200)
+      sendChange(response, await fleet.change(name, wanted, wait, readTags(request, "if-match")), 200)
     },
   },
   {
@@ -130,11 +135,13 @@ export const administration: AdminOperation[] = [
     method: "delete",
     path: "/tenants/{name}",
     name: "deleteTenant",
+    hasTag: true,
     summary: "Retires a tenant: its data is kept for the grace period.",
     answer: { status: 200, schema: ChangedTenant },
     problems: ["tenant-not-found", "tenant-protected", ...UNWRITTEN],
     async run(fleet, request, response) {
-      sendChange(response, await fleet.remove(nameOf(request), waitOf(request)), 200)
+      const [name, wait] = [nameOf(request), waitOf(request)]
+      sendChange(response, await fleet.remove(name, wait, readTags(request, "if-match")), 200)
     },
   },
 ]

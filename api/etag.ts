@@ -31,4 +31,8 @@ export function readTags(request: Request, header: "if-match" | "if-none-match")
   )
 }
 
+/** What who comes too late is told: the tag that the thing has now. */
+export const changedMeanwhile = (etag: string): Problem =>
+  new Problem("changed-meanwhile", "it is no longer what If-Match names", { etag })
+
 export const matches = (tags: Tags, etag: string): boolean => tags === "any" || tags.has(etag)

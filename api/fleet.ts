@@ -8,9 +8,10 @@ import { readSeedNames, seedFault } from "../reconciler/seeds.ts"
 import { isSameName, type Tenant, TenantId } from "../reconciler/tenant.ts"
 import { RETRY_AFTER } from "./active.ts"
 import type { Directory } from "./directory.ts"
+import { changedMeanwhile, matches, type Tags } from "./etag.ts"
 import { invalidInput } from "./input.ts"
 import { Problem } from "./problems.ts"
-import { inOrder, type ShownTenant, toDeclared, toShown } from "./shown-tenant.ts"
+import { inOrder, type ShownTenant, tagOf, toDeclared, toShown } from "./shown-tenant.ts"
 import {
   addTenantFile,
   changeTenantFile,
@@ -21,7 +22,7 @@ import {
 } from "./tenant-files.ts"
 
 /** `isDone`: the reconciler has done it within the time that was given. */
-export type Change = { id: TenantId; name: string; isDone: boolean }
+export type Change = { id: TenantId; name: string; isDone: boolean; etag?: string }
 
 /** `hosts`: all that the tenant shall have of its own. */
 type Wanted = { newName?: string | undefined; hosts?: readonly string[] | undefined }
@@ -29,11 +30,14 @@ type Wanted = { newName?: string | undefined; hosts?: readonly string[] | undefi
 export type Fleet = {
   list: () => Promise<ShownTenant[]>
   get: (name: string) => Promise<ShownTenant | undefined>
-  /** `wait` is in milliseconds. All three throw the Problem that says why the files stay as they are. */
+  /**
+   * `wait` is in milliseconds, `expected` one of the tags that the tenant's file must have. All three throw the Problem
+   * that says why the files stay as they are.
+   */
   add: (tenant: Pick<Tenant, "name" | "seed" | "hosts">, wait: number) => Promise<Change>
   /** What is not wanted stays as it is. */
-  change: (name: string, wanted: Wanted, wait: number) => Promise<Change>
-  remove: (name: string, wait: number) => Promise<Change>
+  change: (name: string, wanted: Wanted, wait: number, expected?: Tags) => Promise<Change>
+  remove: (name: string, wait: number, expected?: Tags) => Promise<Change>
 }
 
 export type FleetSettings = {
@@ -145,13 +149,13 @@ export function openFleet(settings: FleetSettings): Fleet {
           (await readCredential(tenant.id))?.state === "active" &&
           (hosts.length === 0 || isRecorded(tenant.id, { hosts })),
       )
-      return { id: tenant.id, name, isDone }
+      return { id: tenant.id, name, isDone, etag: tagOf(tenant) }
     },
 
-    async change(name, wanted, wait) {
+    async change(name, wanted, wait, expected) {
       const { newName, hosts = [] } = wanted
       const { tenant } = await change(async (_place, files) => {
-        const file = existing(files, name)
+        const file = existing(files, name, expected)
         const rival = newName === undefined ? undefined : findByName(files, newName)
         if (rival && rival.tenant.id !== file.tenant.id) throw taken(rival.tenant.name)
         await assertFree(hosts, files, file.tenant.id)
@@ -159,12 +163,13 @@ export function openFleet(settings: FleetSettings): Fleet {
         return file
       })
       const isDone = await until(wait, () => isRecorded(tenant.id, wanted))
-      return { id: tenant.id, name: newName ?? tenant.name, isDone }
+      const changed = { id: tenant.id, name: newName ?? tenant.name, hosts: wanted.hosts ?? tenant.hosts }
+      return { id: tenant.id, name: changed.name, isDone, etag: tagOf(changed) }
     },
 
-    async remove(name, wait) {
+    async remove(name, wait, expected) {
       const { tenant } = await change(async (_place, files) => {
-        const file = existing(files, name)
+        const file = existing(files, name, expected)
         if (file.tenant.protected)
           throw new Problem("tenant-protected", `the file of ${name} says protected: true`)
         await removeTenantFile(file)
@@ -185,9 +190,11 @@ const isSameSet = (some: readonly string[], others: readonly string[]) =>
 const findByName = (files: TenantFile[], name: string) =>
   files.find(({ tenant }) => isSameName(tenant.name, name))
 
-function existing(files: TenantFile[], name: string): TenantFile {
+function existing(files: TenantFile[], name: string, expected: Tags | undefined): TenantFile {
   const file = findByName(files, name)
   if (!file) throw new Problem("tenant-not-found", "no file declares a tenant of this name")
+  const etag = tagOf(file.tenant)
+  if (expected && !matches(expected, etag)) throw changedMeanwhile(etag)
   return file
 }
 

@@ -64,6 +64,8 @@ const header = (name: string, description: string, schema: Json = { type: "strin
   schema,
 })
 
+const IF_MATCH = header("If-Match", "The ETag that the caller has seen.")
+
 const seconds = { schema: { type: "integer", minimum: 0 } }
 /** What some problems carry besides; by their status. */
 const HEADERS: Record<string, Json> = {
@@ -156,7 +158,7 @@ function describeTenantOperation(operation: Operation, tenantHeader: string): Js
     parameters: [
       header(tenantHeader, "The tenant's id.", { type: "string", format: "uuid" }),
       ...(method === "get" && hasTag ? [header("If-None-Match", "ETags that the caller has.")] : []),
-      ...(method !== "get" && hasTag ? [header("If-Match", "The ETag that the caller has seen.")] : []),
+      ...(method !== "get" && hasTag ? [IF_MATCH] : []),
       ...(method === "post"
         ? [header("Idempotency-Key", "The same for each repetition of one request.")]
         : []),
@@ -173,8 +175,8 @@ function describeTenantOperation(operation: Operation, tenantHeader: string): Js
 const describeAdminOperation = (operation: AdminOperation): Json =>
   describe(operation, {
     tag: "tenants",
-    parameters: [],
-    problems: ["not-administrator"],
+    parameters: operation.hasTag ? [IF_MATCH] : [],
+    problems: ["not-administrator", ...(operation.hasTag ? (["changed-meanwhile"] as const) : [])],
     answers: operation.mayBeAccepted
       ? {
           202: shown(

@@ -1,7 +1,7 @@
 /** From a request to an operation's work in the tenant's database, and from its outcome to the answer. */
 import type { Request, RequestHandler, Response } from "express"
 import type { TenantDatabase } from "./databases.ts"
-import { matches, readTags } from "./etag.ts"
+import { changedMeanwhile, matches, readTags } from "./etag.ts"
 import { once, readIdempotencyKey } from "./idempotency.ts"
 import { readBody, readId, readQuery } from "./input.ts"
 import { type Answer, isRead, type Operation, type Outcome } from "./operation.ts"
@@ -57,9 +57,6 @@ export const perform =
   }
 
 const unrepeated = async (outcome: Promise<Outcome>): Promise<[Outcome, boolean]> => [await outcome, false]
-
-const changedMeanwhile = (etag: string) =>
-  new Problem("changed-meanwhile", "it is no longer what If-Match names", { etag })
 
 function granted(outcome: Outcome): Answer {
   if (outcome instanceof Problem) throw outcome

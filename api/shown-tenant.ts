@@ -1,6 +1,7 @@
 /** How administrators see a tenant. */
 import { z } from "zod"
 import { databaseName, nameKey, type TenantId } from "../reconciler/tenant.ts"
+import { digestTag } from "./etag.ts"
 import type { NamedTenant } from "./directory.ts"
 import type { TenantFile } from "./tenant-files.ts"
 
@@ -21,6 +22,17 @@ export const inOrder = (a: Pick<ShownTenant, "name" | "id">, b: Pick<ShownTenant
   if (one === other) return a.id < b.id ? -1 : Number(a.id > b.id)
   return one < other ? -1 : 1
 }
+
+/** Follows what is declared of it, whether by its file or as the ledger has it; not what the reconciler is doing. */
+export const tagOf = ({
+  id,
+  name,
+  hosts = [],
+}: {
+  id: string
+  name: string
+  hosts?: readonly string[] | undefined
+}): string => digestTag([id, name, hosts.toSorted()])
 
 /** What a change answers: whose it is, and the database that it has or will have. */
 export const ChangedTenant = z.strictObject({ tenantId: z.guid(), databaseName: z.string() })

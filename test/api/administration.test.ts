@@ -234,6 +234,40 @@ test("files in folders of the folder are the fleet's too, as for the reconciler"
   expect(await files()).toEqual(["eu"])
 })
 
+test("a tenant is changed by who has seen it as it is declared, and by nobody else", async () => {
+  const made = await send("POST", "/tenants?wait=0", { name: "Acme", hosts: ["b.example", "A.example"] })
+  const [file] = await files()
+  const text = () => readFile(path.join(folder, file!), "utf8")
+  const seen = (await send("GET", "/tenants/acme")).headers.get("etag")!
+  expect(made.headers.get("etag")).toBe(seen)
+  await reconcile()
+  expect((await send("GET", "/tenants/acme")).headers.get("etag")).toBe(seen)
+
+  const sendIf = (etag: string, method: string, target: string, body?: unknown) =>
+    api.send(target, {
+      method,
+      headers: { "If-Match": etag, "Content-Type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  const change = { newName: "Acme-Corp", hosts: ["c.example"] }
+  const first = await sendIf(`"other", ${seen}`, "PATCH", "/tenants/acme?wait=0", change)
+  expect(first.status).toBe(202)
+  const now = first.headers.get("etag")!
+  const before = await text()
+  for (const stale of [seen, `W/${now}`, '""']) {
+    for (const [method, body] of [["PATCH", { hosts: [] }], ["DELETE"]] as const) {
+      const late = await sendIf(stale, method, "/tenants/Acme-Corp?wait=0", body)
+      expect(late).toMatchObject({ status: 412, body: { type: "/problems/changed-meanwhile" } })
+      expect(late.headers.get("etag")).toBe(now)
+    }
+  }
+  expect(await text()).toBe(before)
+  await reconcile()
+  expect((await send("GET", "/tenants/Acme-Corp")).headers.get("etag")).toBe(now)
+  expect((await sendIf(now, "DELETE", "/tenants/Acme-Corp?wait=0")).status).toBe(202)
+  expect(await files()).toEqual([])
+})
+
 test("a removal removes the file, and is answered once the tenant is retired", async () => {
   await send("POST", "/tenants?wait=0", { name: "Acme" })
   await reconcile()
