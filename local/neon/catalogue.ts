@@ -31,6 +31,9 @@ const isTenantRole = `p.rolname not like 'pg\\_%' and p.rolname not in ('postgre
 const DATABASE_COLUMNS = `key::float8 as key, id::float8 as id, name, owner, state,
   created_at as "createdAt", updated_at as "updatedAt"`
 
+/** One call at a time brings the records into step: two could wait for each other's rows. The number is arbitrary. */
+const ONE_AT_A_TIME = "select pg_advisory_xact_lock(7316002)"
+
 /**
  * All databases of the branch, oldest first. One made by SQL gets an id here, one dropped by SQL is forgotten here;
  * one whose deletion is under way stays until that has ended.
@@ -38,6 +41,7 @@ const DATABASE_COLUMNS = `key::float8 as key, id::float8 as id, name, owner, sta
 export const listDatabases = (client: Queryable): Promise<DatabaseRow[]> =>
   queryInTurn<DatabaseRow>(
     client,
+    ONE_AT_A_TIME,
     "delete from databases d where state = 'ready' and not exists (select from pg_database p where p.oid = d.oid)",
     `insert into databases (oid, name, owner)
      select p.oid, p.datname, pg_get_userbyid(p.datdba) from pg_database p
@@ -63,6 +67,7 @@ export async function addDatabase(client: Queryable, name: string, owner: string
 export const listRoles = (client: Queryable): Promise<RoleRow[]> =>
   queryInTurn<RoleRow>(
     client,
+    ONE_AT_A_TIME,
     "delete from roles r where state = 'ready' and not exists (select from pg_roles p where p.oid = r.oid)",
     `insert into roles (oid, name)
      select p.oid, p.rolname from pg_roles p
