@@ -63,7 +63,7 @@ function ask(app: Express): Promise<void> {
   const response = new ServerResponse(request)
   return new Promise((resolve) => {
     response.end = (() => {
-      response.writeHead(response.statusCode)
+      if (!response.headersSent) response.writeHead(response.statusCode)
       response.emit("close")
       resolve()
       return response
