@@ -13,7 +13,7 @@ LABEL org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="GitOps for database-per-tenant on Neon and Azure Key Vault"
 ENV NODE_ENV=production
-# What a request or a pass makes dies young in a small young generation too, and the process stays smaller: see docs/performance.md.
+# What a request makes dies young, and the process stays small: see docs/performance.md.
 ENV NODE_OPTIONS=--max-semi-space-size=16
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules

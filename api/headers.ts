@@ -28,7 +28,10 @@ function helmetHeaders(): string[] {
 
 type WriteHead = (this: Response, status: number, ...more: unknown[]) => Response
 
-/** From now on each answer of `app` has them; `writeHead` is called for every one, by Node where nobody else does. */
+/**
+ * From now on each answer of `app` has helmet's headers and what was added to it, where its route says nothing else:
+ * `writeHead` is called for every one, by Node where nobody else does.
+ */
 export function secureAnswers(app: Express): void {
   const always = helmetHeaders()
   const { writeHead } = ServerResponse.prototype as unknown as { writeHead: WriteHead }
@@ -39,7 +42,7 @@ export function secureAnswers(app: Express): void {
       return writeHead.call(this, status, all.concat(own as string[]))
     for (let n = 0; n < all.length; n += 2) {
       if (all[n] === "Vary") this.vary(all[n + 1]!)
-      else this.setHeader(all[n]!, all[n + 1]!)
+      else if (!this.hasHeader(all[n]!)) this.setHeader(all[n]!, all[n + 1]!)
     }
     return writeHead.call(this, status, ...more)
   }

@@ -2,6 +2,7 @@
 import type { TenantId } from "../reconciler/tenant.ts"
 import type { Connection } from "./connections.ts"
 import type { Frequency } from "./frequency.ts"
+import type { Promised } from "./places.ts"
 import type { Waiter } from "./queue.ts"
 
 /** A tenant's share of the process's connections. */
@@ -16,7 +17,7 @@ export type Lane = {
   /** Places taken: connections that are open, being made or being closed. */
   places: number
   waiting: Set<Waiter>
-  /** A connection of somebody else's is being ended for it. */
+  /** A connection of somebody else's ends for it. */
   isPromised: boolean
   /** Connections on which several read at once. */
   shared: Map<Connection, Company>
@@ -30,6 +31,8 @@ type Company = {
   readers: number
   /** Nobody joins any more: it closes after its last reader. */
   isLeaving: boolean
+  /** To whom its place was promised then. */
+  promised?: Promised | undefined
 }
 
 /** Who waits for a connection that is being opened for all of them; `abandoned` aborts when nobody does any more. */

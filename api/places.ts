@@ -4,10 +4,10 @@
  */
 import type { TenantId } from "../reconciler/tenant.ts"
 import type { Connection } from "./connections.ts"
-import { createExchanges } from "./exchanges.ts"
+import { createExchanges, type Exchange, expectSoon } from "./exchanges.ts"
 import { createFrequency } from "./frequency.ts"
 import { type Lane, leastMissed } from "./lanes.ts"
-import { createQueue, type Queue, type Which } from "./queue.ts"
+import { createQueue, type Queue } from "./queue.ts"
 
 export type PlacesSettings = {
   /** Most places of one tenant, and of all of them. */
@@ -18,6 +18,9 @@ export type PlacesSettings = {
   /** How long an unused connection is kept, in milliseconds. */
   idleTimeout: number
 }
+
+/** A place that another tenant's session leaves to `heir`. */
+export type Promised = { heir: Lane; exchange: Exchange }
 
 export type Places = {
   /** The lane of a tenant that is asked for now. */
@@ -32,8 +35,8 @@ export type Places = {
   isFull: () => boolean
   /** The place is free. */
   free: (lane: Lane) => void
-  /** Ends the session, and then its place is free. */
-  close: (lane: Lane, connection: Connection) => void
+  /** Ends the session, and then its place is free, for whom it was promised to before all others. */
+  close: (lane: Lane, connection: Connection, promised?: Promised) => void
   /** Keeps a connection that nobody uses. */
   keep: (lane: Lane, connection: Connection) => void
   /** An idle connection of the tenant's that can be used; none while somebody waits for it. */
@@ -42,10 +45,11 @@ export type Places = {
   drop: (lane: Lane, connection: Connection) => boolean
   /** Lets those in who may begin a session now. */
   serve: () => void
-  /** Whether a tenant waits without any connection for which no idle one can make room. */
-  isOneMissing: () => boolean
-  /** A connection is to be closed after its last reader, and when it has had that one. */
-  expect: (change: 1 | -1) => void
+  /**
+   * Promises a place to a tenant that waits without any connection, where no idle one can make room for it; undefined
+   * where nobody is in such need. It is for `close`, soon.
+   */
+  promise: () => Promised | undefined
   counts: () => { places: number; idle: number; waiting: number; tenants: number; evictions: number }
   /** Ends every session as soon as nobody uses it. */
   end: () => Promise<void>
@@ -63,9 +67,8 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     onLeave: forgetEmpty,
   })
   let places = 0
-  /** Sessions that end, and such as will after their last reader; without those that end for a certain tenant. */
+  /** Sessions that end, for whoever comes first. */
   let closing = 0
-  let leaving = 0
   let evictions = 0
   let isOver = false
   const allClosed = Promise.withResolvers<void>()
@@ -75,26 +78,28 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
   }
 
-  function free(lane: Lane, which?: Which): void {
+  function free(lane: Lane, heir?: Lane): void {
     places--
     lane.places--
     forgetEmpty(lane)
     if (places === 0 && isOver) allClosed.resolve()
-    serve(which)
+    serve(heir)
   }
 
-  function close(lane: Lane, connection: Connection): void {
-    closing++
+  function close(lane: Lane, connection: Connection, promised?: Promised): void {
+    if (!promised) closing++
+    const { end } = promised?.exchange ?? expectSoon(() => closing--, serve)
     void connection.close().finally(() => {
-      closing--
-      free(lane)
+      end()
+      free(lane, promised?.heir)
     })
   }
 
-  /** Lets those in who may begin a session: first the starving, only `which` of them. */
-  function serve(which?: Which): void {
-    while (places < budget) {
-      const next = queue.starving(which) ?? queue.growing()
+  /** Lets those in who may begin a session: `heir` first, where it still has none, and then the starving. */
+  function serve(heir?: Lane): void {
+    let [next] = heir?.places === 0 ? heir.waiting : []
+    for (; places < budget; next = undefined) {
+      next ??= queue.starving() ?? queue.growing()
       if (!next) return
       places++
       next.lane.places++
@@ -103,28 +108,27 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     makeRoom()
   }
 
-  const mayBegin = (lane: Lane) => exchanges.mayBegin(lane.server)
-  const isNext = (lane: Lane) => isUnpromised(lane) && mayBegin(lane)
+  /** Whom nobody makes room for yet, and who may begin a session at once. */
+  const isNext = (lane: Lane) => isUnpromised(lane) && exchanges.mayBegin(lane.server)
 
-  /** Whether more tenants wait without any connection than places are about to be free. */
-  function isMoreWanted(): boolean {
-    if (places < budget || queue.size() === 0) return false
-    const ending = closing + leaving
-    return ending < queue.countStarving(ending + 1, isUnpromised)
-  }
-
-  /** For whom an idle connection shall make room now, and how much less than theirs its place must be missed. */
+  /** For whom somebody shall make room now, and how much less than theirs a place must be missed. */
   function mostInNeed(): { lane: Lane; worth: number } | undefined {
     if (places < budget || queue.size() === 0) return undefined
-    if (isMoreWanted()) {
+    if (closing < queue.countStarving(closing + 1, isUnpromised)) {
       const starving = queue.starving(isNext)
       return starving && { lane: starving.lane, worth: Number.POSITIVE_INFINITY }
     }
-    if (closing + leaving > 0) return undefined
-    const growing = queue.growing(isNext)
+    const growing = closing === 0 ? queue.growing(isNext) : undefined
     if (!growing) return undefined
     const { lane } = growing
     return { lane, worth: frequency.of(lane.tenant) / (lane.places + 1) }
+  }
+
+  /** Until the place is left to it, or that takes too long, nobody else makes room for `heir`. */
+  function promiseTo(heir: Lane): Promised {
+    evictions++
+    heir.isPromised = true
+    return { heir, exchange: exchanges.begin(heir.server, () => (heir.isPromised = false)) }
   }
 
   /** Ends idle sessions for those who wait, the one that is missed least first. */
@@ -132,21 +136,8 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     for (let need = mostInNeed(); need; need = mostInNeed()) {
       const victim = leastMissed(lanes.values(), frequency, need.worth)
       if (!victim) return
-      exchange(victim, need.lane)
+      close(victim, victim.idle.shift()!.connection, promiseTo(need.lane))
     }
-  }
-
-  /** Ends an idle session of `victim`'s, so that one of `heir`'s can begin. */
-  function exchange(victim: Lane, heir: Lane): void {
-    evictions++
-    heir.isPromised = true
-    const { end } = exchanges.begin(heir.server)
-    const { connection } = victim.idle.shift()!
-    void connection.close().finally(() => {
-      heir.isPromised = false
-      end()
-      free(victim, mayBegin)
-    })
   }
 
   function closeIdle(lane: Lane, before = Number.POSITIVE_INFINITY): void {
@@ -205,11 +196,11 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     },
 
     serve,
-    isOneMissing: () =>
-      isMoreWanted() && queue.starving(isNext) !== undefined && !leastMissed(lanes.values(), frequency),
 
-    expect(change) {
-      leaving += change
+    promise() {
+      const need = mostInNeed()
+      if (!need || need.lane.places > 0 || leastMissed(lanes.values(), frequency)) return undefined
+      return promiseTo(need.lane)
     },
 
     counts: () => ({

@@ -16,7 +16,7 @@ import type { Departure } from "./departure.ts"
 import type { Exchange } from "./exchanges.ts"
 import { assertPresent } from "./failures.ts"
 import type { Lane } from "./lanes.ts"
-import { createPlaces, type PlacesSettings } from "./places.ts"
+import { createPlaces, type PlacesSettings, type Promised } from "./places.ts"
 import { PoolBusy } from "./queue.ts"
 import { createSharing } from "./sharing.ts"
 
@@ -57,7 +57,6 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
   const places = createPlaces(settings)
   /** A moving average, in milliseconds. */
   let connectTime = 0
-  let evictions = 0
   let isOver = false
 
   function assertRoom(lane: Lane): void {
@@ -115,11 +114,12 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
     else places.keep(lane, connection)
   }
 
-  /** Whether one that is still wanted has had its turn, and a tenant without any connection waits for one like it. */
-  function mustLeave(lane: Lane, connection: Connection, readers: number): boolean {
+  /** To whom one that is still wanted must leave its place after its turn: a tenant that waits without any. */
+  function heirOf(lane: Lane, connection: Connection, readers: number): Promised | undefined {
     const isWanted = readers > 0 || lane.waiting.size > 0
-    if (!isWanted || !places.isOneMissing()) return false
-    return performance.now() - connection.openedAt > Math.max(SHORTEST_TURN, TURN * connectTime)
+    const turn = Math.max(SHORTEST_TURN, TURN * connectTime)
+    if (!isWanted || !places.isFull() || performance.now() - connection.openedAt <= turn) return undefined
+    return places.promise()
   }
 
   const sharing = createSharing({
@@ -145,26 +145,15 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       lane.pace = connection.pace()
       const company = lane.shared.get(connection) ?? { readers: 1, isLeaving: false }
       company.readers--
-      const wasLeaving = company.isLeaving
-      if (!wasLeaving && sound && mustLeave(lane, connection, company.readers)) {
-        evictions++
-        company.isLeaving = true
-      }
-      if (!sound) company.isLeaving = true
-      if (company.readers > 0) {
-        if (company.isLeaving && !wasLeaving) places.expect(1)
-        return
-      }
-      if (wasLeaving) places.expect(-1)
+      if (sound && !company.isLeaving) company.promised = heirOf(lane, connection, company.readers)
+      if (!sound || company.promised) company.isLeaving = true
+      if (company.readers > 0) return
       lane.shared.delete(connection)
-      if (company.isLeaving) places.close(lane, connection)
+      if (company.isLeaving) places.close(lane, connection, company.promised)
       else give(lane, connection)
     },
 
-    counts() {
-      const counts = places.counts()
-      return { ...counts, evictions: counts.evictions + evictions }
-    },
+    counts: places.counts,
 
     async close() {
       isOver = true

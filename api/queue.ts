@@ -17,7 +17,7 @@ export type Waiter = {
 /** An idle connection, or a free place, in which a session is to begin. */
 type Granted = { connection: Connection } | { place: Exchange }
 
-export type Which = (lane: Lane) => boolean
+type Which = (lane: Lane) => boolean
 
 export type Queue = {
   size: () => number

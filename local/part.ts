@@ -9,7 +9,7 @@ export type Part = { stop: () => Promise<void> }
 const LEASH = new URL("leash.ts", import.meta.url).href
 /**
  * Node's option for every part: a young generation small enough to spare memory, and large enough that what a request
- * makes dies in it. With 8 MB a request of the API costs a tenth more.
+ * makes dies in it. With half of it a request of the API costs 7 % more. In MB, and V8 takes up to three times as much.
  */
 export const HEAP = "--max-semi-space-size=16"
 /** Restarts within a minute before we give up. */

@@ -1,6 +1,9 @@
+import { once } from "node:events"
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { get, type IncomingMessage } from "node:http"
 import { tmpdir } from "node:os"
 import path from "node:path"
+import { json } from "node:stream/consumers"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest"
 import { parse } from "yaml"
 import { believeTokens } from "../../api/tokens.ts"
@@ -266,6 +269,20 @@ test("a tenant is changed by who has seen it as it is declared, and by nobody el
   expect((await send("GET", "/tenants/Acme-Corp")).headers.get("etag")).toBe(now)
   expect((await sendIf(now, "DELETE", "/tenants/Acme-Corp?wait=0")).status).toBe(202)
   expect(await files()).toEqual([])
+})
+
+test("who has a tenant's tag is told its state all the same", async () => {
+  await send("POST", "/tenants?wait=0", { name: "Acme" })
+  const { headers } = await send("GET", "/tenants/acme")
+  // fetch would say Cache-Control: no-cache besides.
+  const ask = async () => {
+    const request = get(`${api.url}/tenants/acme`, { headers: { "If-None-Match": headers.get("etag")! } })
+    const [response] = (await once(request, "response")) as [IncomingMessage]
+    return { status: response.statusCode, body: await json(response) }
+  }
+  expect(await ask()).toMatchObject({ status: 200, body: { state: "declared" } })
+  await reconcile()
+  expect(await ask()).toMatchObject({ status: 200, body: { state: "active" } })
 })
 
 test("a removal removes the file, and is answered once the tenant is retired", async () => {

@@ -106,6 +106,25 @@ test("a tenant without a connection gets its turn while others keep theirs busy"
   await Promise.all(busy)
 })
 
+test("a place that a slow reader keeps from a waiting tenant is left to it by an idle connection", async () => {
+  const api = await serve({ pools: { budget: 2, maxConnections: 1, wait: 30_000 } })
+  const [a, b, c] = tenants
+  const [slow, other] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const [ofA, ofB] = [await api.databases.open(a!.id), await api.databases.open(b!.id)]
+  const reading = ofA.read(() => slow.promise)
+  const holding = ofB.read(() => other.promise)
+  await expect.poll(() => api.pools.counts().places).toBe(2)
+  const answer = list(api, c!)
+  await expect.poll(() => api.pools.counts().waiting).toBe(1)
+  // After its turn the shared connection is to be closed when its last reader has gone, and one stays.
+  await expect.poll(() => ofA.read(async () => {}).then(() => api.pools.counts().evictions)).toBe(1)
+  other.resolve()
+  await holding
+  expect((await answer).status).toBe(200)
+  slow.resolve()
+  await reading
+})
+
 test("who has waited too long for a place gets 503 and Retry-After", async () => {
   const api = await serve({ pools: { budget: 1, wait: 50 } })
   const [a, b] = tenants
