@@ -1,8 +1,8 @@
 /** What the pools know of each tenant, and the choices among its connections and among tenants'. No sockets here. */
 import type { TenantId } from "../reconciler/tenant.ts"
 import type { Connection } from "./connections.ts"
+import type { Exchange } from "./exchanges.ts"
 import type { Frequency } from "./frequency.ts"
-import type { Promised } from "./places.ts"
 import type { Waiter } from "./queue.ts"
 
 /** A tenant's share of the process's connections. */
@@ -34,6 +34,9 @@ type Company = {
   /** To whom its place was promised then. */
   promised?: Promised | undefined
 }
+
+/** A place that another tenant's session leaves to `heir`. */
+export type Promised = { heir: Lane; exchange: Exchange }
 
 /** Who waits for a connection that is being opened for all of them; `abandoned` aborts when nobody does any more. */
 export type Joining = { uri: string; readers: Set<Reader>; abandoned: AbortController }

@@ -4,9 +4,9 @@
  */
 import type { TenantId } from "../reconciler/tenant.ts"
 import type { Connection } from "./connections.ts"
-import { createExchanges, type Exchange, expectSoon } from "./exchanges.ts"
+import { createExchanges, expectSoon } from "./exchanges.ts"
 import { createFrequency } from "./frequency.ts"
-import { type Lane, leastMissed } from "./lanes.ts"
+import { type Lane, leastMissed, type Promised } from "./lanes.ts"
 import { createQueue, type Queue } from "./queue.ts"
 
 export type PlacesSettings = {
@@ -18,9 +18,6 @@ export type PlacesSettings = {
   /** How long an unused connection is kept, in milliseconds. */
   idleTimeout: number
 }
-
-/** A place that another tenant's session leaves to `heir`. */
-export type Promised = { heir: Lane; exchange: Exchange }
 
 export type Places = {
   /** The lane of a tenant that is asked for now. */

@@ -15,8 +15,8 @@ import {
 import type { Departure } from "./departure.ts"
 import type { Exchange } from "./exchanges.ts"
 import { assertPresent } from "./failures.ts"
-import type { Lane } from "./lanes.ts"
-import { createPlaces, type PlacesSettings, type Promised } from "./places.ts"
+import type { Lane, Promised } from "./lanes.ts"
+import { createPlaces, type PlacesSettings } from "./places.ts"
 import { PoolBusy } from "./queue.ts"
 import { createSharing } from "./sharing.ts"
 
@@ -118,8 +118,8 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
   function heirOf(lane: Lane, connection: Connection, readers: number): Promised | undefined {
     const isWanted = readers > 0 || lane.waiting.size > 0
     const turn = Math.max(SHORTEST_TURN, TURN * connectTime)
-    if (!isWanted || !places.isFull() || performance.now() - connection.openedAt <= turn) return undefined
-    return places.promise()
+    const hasHadItsTurn = performance.now() - connection.openedAt > turn
+    return isWanted && hasHadItsTurn ? places.promise() : undefined
   }
 
   const sharing = createSharing({

@@ -23,9 +23,7 @@ export type Queue = {
   size: () => number
   /** Waits in line. Throws PoolBusy when it takes too long, and ClientGone when `signal` aborts. */
   wait: (lane: Lane, signal: Departure | undefined) => Promise<Granted>
-  /**
-   * The longest waiting of those whose tenant has no connection at all; they come before all who want one more.
-   */
+  /** The longest waiting of those whose tenant has no connection at all; they come before all who want one more. */
   starving: (which?: Which) => Waiter | undefined
   /** How many such tenants wait, counted up to `limit`. */
   countStarving: (limit: number, which: Which) => number

@@ -1,8 +1,8 @@
 /** How administrators see a tenant. */
 import { z } from "zod"
 import { databaseName, nameKey, type TenantId } from "../reconciler/tenant.ts"
-import { digestTag } from "./etag.ts"
 import type { NamedTenant } from "./directory.ts"
+import { digestTag } from "./etag.ts"
 import type { TenantFile } from "./tenant-files.ts"
 
 export const ShownTenant = z.strictObject({
@@ -24,15 +24,8 @@ export const inOrder = (a: Pick<ShownTenant, "name" | "id">, b: Pick<ShownTenant
 }
 
 /** Follows what is declared of it, whether by its file or as the ledger has it; not what the reconciler is doing. */
-export const tagOf = ({
-  id,
-  name,
-  hosts = [],
-}: {
-  id: string
-  name: string
-  hosts?: readonly string[] | undefined
-}): string => digestTag([id, name, hosts.toSorted()])
+export const tagOf = ({ id, name, hosts = [] }: Declared): string => digestTag([id, name, hosts.toSorted()])
+type Declared = Pick<ShownTenant, "id" | "name"> & { hosts?: readonly string[] | undefined }
 
 /** What a change answers: whose it is, and the database that it has or will have. */
 export const ChangedTenant = z.strictObject({ tenantId: z.guid(), databaseName: z.string() })

@@ -37,10 +37,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const send = (method: string, target: string, body?: unknown, from = api): Promise<Answer> =>
+const send = (method: string, target: string, body?: unknown, from = api, more = {}): Promise<Answer> =>
   from.send(target, {
     method,
-    headers: body === undefined ? {} : { "Content-Type": "application/json" },
+    headers: body === undefined ? more : { ...more, "Content-Type": "application/json" },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
 const files = async () => (await readdir(folder)).sort()
@@ -247,11 +247,7 @@ test("a tenant is changed by who has seen it as it is declared, and by nobody el
   expect((await send("GET", "/tenants/acme")).headers.get("etag")).toBe(seen)
 
   const sendIf = (etag: string, method: string, target: string, body?: unknown) =>
-    api.send(target, {
-      method,
-      headers: { "If-Match": etag, "Content-Type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
+    send(method, target, body, api, { "If-Match": etag })
   const change = { newName: "Acme-Corp", hosts: ["c.example"] }
   const first = await sendIf(`"other", ${seen}`, "PATCH", "/tenants/acme?wait=0", change)
   expect(first.status).toBe(202)

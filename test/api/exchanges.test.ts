@@ -98,7 +98,8 @@ test("where a place is promised and not left, the next idle connection makes roo
 
 test("a session that does not end is waited for half a second, by nobody longer", async () => {
   startPlaces(2)
-  const [stuck] = [await open(A), await openIdle(A)]
+  const stuck = await open(A)
+  await openIdle(A)
   places.close(stuck.lane, stuck.connection)
   come("a", A)
   expect(evictions()).toBe(0)
