@@ -18,7 +18,7 @@ export async function mutate(
   world: World,
   decide: (client: Queryable, databases: readonly DatabaseRow[]) => Promise<Decision>,
 ): Promise<Answer> {
-  const { rows, answer } = await world.control.transaction(async (client) => {
+  const scheduling = world.control.transaction(async (client) => {
     if (!(await world.operations.lock(client))) throw new Refusal(423, LOCKED_MESSAGE)
     const databases = await listDatabases(client)
     const decision = await decide(client, databases)
@@ -27,6 +27,11 @@ export async function mutate(
     const scheduled = await world.operations.schedule(client, decision.effect)
     const operations = scheduled.map((row) => presentOperation(world.cell, row))
     return { rows: scheduled, answer: { status: decision.status, body: { ...decision.body, operations } } }
+  })
+  const { rows, answer } = await scheduling.catch((error: unknown) => {
+    // Postgres may have committed before it went away: then the change is under way, and nobody was told.
+    if (!(error instanceof Refusal)) world.operations.resume()
+    throw error
   })
   world.operations.start(rows, call.outcome)
   return answer

@@ -8,6 +8,8 @@ export type Operations = {
   /** Records a change in the caller's transaction; `start` sets it going once that is committed. */
   schedule: (client: Queryable, effect: Effect) => Promise<OperationRow[]>
   start: (rows: readonly OperationRow[], outcome: Outcome) => void
+  /** Carries on what is on record as under way and in nobody's hands; returns at once. */
+  resume: () => void
   /** Begins work of Neon's own, which locks the project for `lockMs`. */
   startBackgroundWork: (lockMs: number) => Promise<void>
   /** Makes other changes wait for the caller's transaction. False where one is under way already. */
@@ -27,6 +29,9 @@ const KEPT = 5000
 /** At four a second, two minutes without Postgres. */
 const ATTEMPTS = 480
 
+/** Waits until a change that another transaction schedules is on record, or is not. */
+const UNTIL_SCHEDULED = "select from cell for update"
+
 const COLUMNS = `seq::float8 as seq, id, change_id as "changeId", action, status, effect,
   failures_count as "failuresCount", error, retry_at as "retryAt", created_at as "createdAt", updated_at as "updatedAt"`
 
@@ -42,12 +47,33 @@ export async function startOperations(options: {
   const { pool } = options.control
   const closing = new AbortController()
   const underWay = new Set<Promise<void>>()
+  /** The ids of the changes under way. */
+  const changes = new Set<string>()
   let release = Promise.withResolvers<void>()
 
-  function start(rows: readonly OperationRow[], outcome: Outcome, operationMs = options.operationMs): void {
-    const run = { ...options, operationMs, closing: closing.signal, released: release.promise }
-    const done = persist(() => runChange(rows, outcome, run)).finally(() => underWay.delete(done))
+  function inBackground(work: () => Promise<void>): void {
+    const done = persist(work).finally(() => underWay.delete(done))
     underWay.add(done)
+  }
+
+  function start(rows: readonly OperationRow[], outcome: Outcome, operationMs = options.operationMs): void {
+    const id = rows[0]?.changeId
+    if (id === undefined || changes.has(id)) return
+    changes.add(id)
+    const run = { ...options, operationMs, closing: closing.signal, released: release.promise }
+    inBackground(() => runChange(rows, outcome, run).then(() => void changes.delete(id)))
+  }
+
+  async function startUnfinished(): Promise<void> {
+    const before = new Set(changes) // one of these may end while Postgres answers
+    const rows = await queryInTurn<OperationRow>(
+      pool,
+      UNTIL_SCHEDULED,
+      `select ${COLUMNS} from operations where change_id in (
+         select change_id from operations where status not in ${ENDED}) order by operations.seq`,
+    )
+    for (const [id, change] of Map.groupBy(rows, (row) => row.changeId))
+      if (!before.has(id)) start(change, { kind: "finishes" })
   }
 
   /** A Postgres that is away for a while only delays a change: a project that stays locked helps nobody. */
@@ -64,16 +90,11 @@ export async function startOperations(options: {
     }
   }
 
-  const unfinished = await pool.query<OperationRow>(
-    `select ${COLUMNS} from operations where change_id in (
-       select change_id from operations where status not in ${ENDED}) order by operations.seq`,
-  )
-  for (const rows of Map.groupBy(unfinished.rows, (row) => row.changeId).values()) {
-    start(rows, { kind: "finishes" })
-  }
+  await startUnfinished()
 
   return {
     start,
+    resume: () => inBackground(startUnfinished),
     schedule: (client, effect) =>
       insert(client, [
         { action: "apply_config", effect },
@@ -88,7 +109,7 @@ export async function startOperations(options: {
     },
     lock: async (client) => {
       const another = `select from operations where status not in ${ENDED} limit 1`
-      return (await queryInTurn(client, "select from cell for update", another)).length === 0
+      return (await queryInTurn(client, UNTIL_SCHEDULED, another)).length === 0
     },
     list: async ({ before, limit }) => {
       const { rows } = await pool.query<OperationRow>(
