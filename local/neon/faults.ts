@@ -18,7 +18,7 @@
  * | no-content        | deleteProjectBranchDatabase  | acted, but 204 with no operations to wait for |
  * | operation-failed  | mutations                    | the operation ends `failed`; its effect is there if `acted` |
  * | operation-stuck   | mutations                    | the operation stays `running`, and the project locked, until the faults are cleared; its effect is there if `acted` |
- * | operation-error   | mutations                    | the operation shows `error` with `retry_at`, then runs again and finishes |
+ * | operation-error   | mutations                    | the operation shows `error` with `retry_at`, and `retryMs` later (default an operation's length) runs again and finishes |
  * | operation-cancelled | mutations                  | the operation goes `cancelling`, `cancelled`; no effect |
  * | background-lock   | mutations                    | Neon's own work begins just before the call and locks the project for `lockMs` |
  * | stale-list        | listProjectBranchDatabases   | the list as it was before the last change |
@@ -55,7 +55,8 @@ export type Fault = Aim &
         acted?: boolean
       }
     | { kind: "delay"; delayMs: number; acted?: boolean }
-    | { kind: "no-content" | "operation-error" | "operation-cancelled" }
+    | { kind: "no-content" | "operation-cancelled" }
+    | { kind: "operation-error"; retryMs?: number }
     | { kind: "background-lock"; lockMs: number }
     | { kind: "stale-list" | "ids-replaced" | "key-revoked" }
     | { kind: "truncated-list"; keep?: number }

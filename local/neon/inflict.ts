@@ -52,7 +52,7 @@ export async function inflict(fault: Fault, act: Act, world: World): Promise<Ans
     case "operation-stuck":
       return act({ outcome: { kind: "sticks", effectDone: fault.acted === true } })
     case "operation-error":
-      return act({ outcome: { kind: "errs-first" } })
+      return act({ outcome: { kind: "errs-first", retryMs: fault.retryMs } })
     case "operation-cancelled":
       return act({ outcome: { kind: "cancelled" } })
     case "background-lock":

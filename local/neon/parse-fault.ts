@@ -22,7 +22,7 @@ const FIELDS: Record<FaultKind, Fields> = {
   "no-content": {},
   "operation-failed": acted,
   "operation-stuck": acted,
-  "operation-error": {},
+  "operation-error": { retryMs: { type: "count" } },
   "operation-cancelled": {},
   "background-lock": { lockMs: { type: "count", required: true } },
   "stale-list": {},

@@ -33,7 +33,7 @@ export type Outcome =
   | { kind: "finishes" }
   | { kind: "fails"; effectDone: boolean }
   | { kind: "sticks"; effectDone: boolean }
-  | { kind: "errs-first" }
+  | { kind: "errs-first"; retryMs?: number | undefined }
   | { kind: "cancelled" }
 
 /** The statuses that an operation never leaves, as SQL. */
@@ -87,11 +87,13 @@ async function runFirst(first: OperationRow, outcome: Outcome, run: Run): Promis
       await Promise.race([run.released, aborted(run.closing)])
       run.closing.throwIfAborted()
       break
-    case "errs-first":
-      await showError(first, run)
-      await pause(run.operationMs, run.closing)
+    case "errs-first": {
+      const { retryMs = run.operationMs } = outcome
+      await showError(first, retryMs, run)
+      await pause(retryMs, run.closing)
       await mark(first, "running", run)
       break
+    }
     case "fails":
       if (outcome.effectDone) await takeEffect(first, run)
       return { status: "failed", error: "failed to apply the configuration to the compute" }
@@ -122,13 +124,13 @@ async function mark(row: OperationRow, status: OperationStatus, { control }: Run
   )
 }
 
-async function showError(row: OperationRow, { control, operationMs }: Run): Promise<void> {
+async function showError(row: OperationRow, retryMs: number, { control }: Run): Promise<void> {
   await control.pool.query(
     `update operations set status = 'error', failures_count = failures_count + 1,
        error = 'compute is not reachable', retry_at = now() + $2 * interval '1 millisecond',
        updated_at = clock_timestamp()
      where id = $1`,
-    [row.id, operationMs],
+    [row.id, retryMs],
   )
 }
 

@@ -196,7 +196,7 @@ describe("operations that go wrong", () => {
   })
 
   test("an operation in error says when it is tried again, and then finishes", async () => {
-    add({ kind: "operation-error" })
+    add({ kind: "operation-error", retryMs: 1000 })
     const { data } = await create("second-try")
     const seen = await until("it shows its error", async () => {
       const answer = await world.client.getProjectOperation(projectId, data.operations[0]!.id)
