@@ -2,7 +2,8 @@
 import { z } from "zod"
 import { digestTag } from "./etag.ts"
 import { Id } from "./input.ts"
-import type { Query, Statement } from "./transaction.ts"
+import type { Statement } from "./prepared.ts"
+import type { Query } from "./transaction.ts"
 
 const CartItem = z.strictObject({
   productId: Id,

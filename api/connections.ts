@@ -1,13 +1,14 @@
 /** Connections to one tenant's database: each is checked to be that tenant's before anything else runs on it. */
 import type { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
-import { Client, type QueryConfig, type QueryResult, type QueryResultRow, types } from "pg"
+import { Client, type QueryResult } from "pg"
 import { parseMarker, type TenantId } from "../reconciler/tenant.ts"
 import { cancelQuery } from "./cancel.ts"
 import type { Departure } from "./departure.ts"
 import { codeOf } from "./failures.ts"
 import { holdWrites } from "./flush.ts"
 import { createInFlight, type Flight, HeldUp } from "./in-flight.ts"
+import { type Columns, Run, type Statement, type Value } from "./prepared.ts"
 
 export type ActiveCredential = { state: "active"; uri: string; fleet: string }
 
@@ -26,13 +27,13 @@ export type Connection = {
   /** When it could first be used, by performance.now(). */
   openedAt: number
   /**
-   * Runs one statement; several may be under way, and the server does them in order. When `signal` aborts, the server
-   * is asked to stop it: at once where it is alone, and where it has company as soon as it is the one that takes long.
+   * Runs a statement and gives its rows; several may be under way, and the server does them in order. When `signal`
+   * aborts, the server is asked to stop it: at once where it is alone, and where it has company as soon as it is the
+   * one that takes long. `Row` is what the statement's select list promises.
    */
-  query: <Row extends QueryResultRow>(
-    statement: string | QueryConfig,
-    signal?: Departure,
-  ) => Promise<QueryResult<Row>>
+  run: <Row>(statement: Statement, values: readonly Value[], signal?: Departure) => Promise<Row[]>
+  /** The same with what is no prepared statement; the results of several are an array, which pg's types do not know. */
+  query: (text: string, signal?: Departure) => Promise<QueryResult>
   /** Whether its session has ended, its socket has failed, or the server was asked to stop a statement. */
   isBroken: () => boolean
   /** Whether who comes now would wait behind a statement that takes long. */
@@ -105,7 +106,6 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
     // A statement is sent while those before it are still under way.
     pipeline: true,
     application_name: "tenantry-api",
-    types: { getTypeParser },
   })
   const end = Promise.withResolvers<void>()
   // The server's own limit answers first; this one is for a server that does not answer at all.
@@ -142,24 +142,36 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
     await sleep(settings.statementTimeout, undefined, { ref: false })
   }
 
+  /** What `start` sends is under way until it says that it is done. */
+  const send = <T>(start: (done: (error: Error | null, result?: T) => void) => void, signal?: Departure) =>
+    new Promise<T>((resolve, reject) => {
+      const flight = inFlight.add(reject)
+      const leave = () => stop(flight)
+      signal?.addEventListener("abort", leave)
+      holdWrites(socketOf(client))
+      start((error, result) => {
+        inFlight.end(flight)
+        signal?.removeEventListener("abort", leave)
+        if (error) reject(error)
+        else resolve(result as T)
+      })
+    })
+
+  const described = new Map<string, Columns>()
   let closing: Promise<void> | undefined
   return {
     uri,
     openedAt: 0,
     start: () => client.connect(),
-    query: <Row extends QueryResultRow>(statement: string | QueryConfig, signal?: Departure) =>
-      new Promise<QueryResult<Row>>((resolve, reject) => {
-        const flight = inFlight.add(reject)
-        const leave = () => stop(flight)
-        signal?.addEventListener("abort", leave)
-        holdWrites(socketOf(client))
-        client.query<Row>(statement as QueryConfig, (error: Error | null, result) => {
-          inFlight.end(flight)
-          signal?.removeEventListener("abort", leave)
-          if (error) reject(error)
-          else resolve(result)
-        })
-      }),
+    async run(statement, values, signal) {
+      const run = new Run(statement, values, described)
+      await send((done) => {
+        run.callback = done
+        client.query(run)
+      }, signal)
+      return run.read()
+    },
+    query: (text, signal) => send((done) => client.query(text, done), signal),
     isBroken: () => isBroken,
     isStalled: inFlight.isStalled,
     pace: inFlight.pace,
@@ -187,12 +199,3 @@ export const isConnectionLost = (connection: Connection, error: unknown): boolea
   connection.isBroken() ||
   error instanceof HeldUp ||
   /^(?:08|57P0|25P0[34]|E[A-Z]{3,}$)/.test(codeOf(error) ?? "")
-
-const NUMBERS = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
-
-/**
- * int8 and numeric arrive as numbers. Identity values stay below 2^53. Money is numeric(12,2): at most 12 digits, and
- * a double keeps 15, so its shortest decimal form is the very one that is stored. The same holds for sums below 10^13.
- */
-const getTypeParser: typeof types.getTypeParser = ((oid: number, format?: "text") =>
-  NUMBERS.has(oid) ? Number : types.getTypeParser(oid, format)) as typeof types.getTypeParser

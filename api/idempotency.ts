@@ -3,7 +3,8 @@ import { createHash } from "node:crypto"
 import type { Request } from "express"
 import type { Answer, Outcome } from "./operation.ts"
 import { Problem } from "./problems.ts"
-import type { Query, Statement } from "./transaction.ts"
+import type { Statement } from "./prepared.ts"
+import type { Query } from "./transaction.ts"
 
 /** Whose key it is, and the request that it belongs to. */
 export type IdempotentRequest = { caller: string; key: string; fingerprint: string }

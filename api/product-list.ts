@@ -3,7 +3,8 @@ import { z } from "zod"
 import { Id, text } from "./input.ts"
 import { fromCursor, idAfter, limitOf, Page, toCursor, toPage } from "./pages.ts"
 import { MAX_PRICE, type Product } from "./product.ts"
-import type { Query, Statement } from "./transaction.ts"
+import type { Statement } from "./prepared.ts"
+import type { Query } from "./transaction.ts"
 
 const PRICE_TEXT = /^\d{1,10}(?:\.\d{1,2})?$/
 const priceBound = (description: string) =>

@@ -2,7 +2,8 @@
 import { z } from "zod"
 import { versionTag } from "./etag.ts"
 import { Id, text } from "./input.ts"
-import type { Query, Statement } from "./transaction.ts"
+import type { Statement } from "./prepared.ts"
+import type { Query } from "./transaction.ts"
 
 /** What numeric(12,2) holds. */
 export const MAX_PRICE = 9_999_999_999.99

@@ -1,14 +1,12 @@
 /** Work on one connection: a read, or a transaction whose outcome is known even when its connection is cut. */
-import type { QueryResult, QueryResultRow } from "pg"
+import type { QueryResult } from "pg"
 import type { Connection } from "./connections.ts"
 import type { Departure } from "./departure.ts"
 import { assertPresent } from "./failures.ts"
-
-/** A statement with a name is prepared once per connection. Names are unique over the whole API. */
-export type Statement = { name: string; text: string }
+import type { Statement, Value } from "./prepared.ts"
 
 /** Runs one statement and gives its rows. `Row` is what the statement's select list promises. */
-export type Query = <Row extends QueryResultRow>(statement: Statement, values: unknown[]) => Promise<Row[]>
+export type Query = <Row>(statement: Statement, values: readonly Value[]) => Promise<Row[]>
 
 /** Thrown when the connection was cut while the commit was under way. */
 export class CommitCut extends Error {
@@ -27,8 +25,8 @@ export class CommitCut extends Error {
 /** Statements on this connection; when `signal` aborts, the one that runs is stopped. */
 export const queryOn =
   (connection: Connection, signal?: Departure): Query =>
-  async <Row extends QueryResultRow>(statement: Statement, values: unknown[]) =>
-    (await connection.query<Row>({ ...statement, values }, signal)).rows
+  (statement, values) =>
+    connection.run(statement, values, signal)
 
 /**
  * Runs `work` in a transaction. Where it throws anything but CommitCut, nothing was committed; the caller then

@@ -2,7 +2,8 @@
 import { z } from "zod"
 import { versionTag } from "./etag.ts"
 import { Id, text } from "./input.ts"
-import type { Query, Statement } from "./transaction.ts"
+import type { Statement } from "./prepared.ts"
+import type { Query } from "./transaction.ts"
 
 const Name = text(1, 200).refine((name) => /\S/.test(name), { error: "must not be blank" })
 const Email = text(3, 320).refine((email) => /^[^\s@]+@[^\s@]+$/.test(email), {

@@ -100,7 +100,7 @@ function ourApp(): Express {
     holdOff: 5000,
   })
   const connection = {
-    query: () => Promise.resolve({ rows: [ROW] }),
+    run: () => Promise.resolve([ROW]),
     isBroken: () => false,
   } as unknown as Connection
   const pools: Pools = {

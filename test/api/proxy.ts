@@ -1,12 +1,12 @@
-/** A wire between the API and Postgres that can be cut at a commit. */
+/** A wire between the API and Postgres that can be listened to, and cut at a commit. */
 import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 
 /** `before`: the server never sees the commit. `after`: it commits, and its answer is lost. */
 export type Cut = "before" | "after"
 
-/** Forwards to `port`; `cutNextCommit` arms one cut. */
-export async function startProxy(port: number) {
+/** Forwards to `port`; `hear` is given what the API sends, and `cutNextCommit` arms one cut. */
+export async function startProxy(port: number, hear: (chunk: Buffer) => void = () => {}) {
   let armed: Cut | undefined
   let cuts = 0
   const sockets = new Set<Socket>()
@@ -24,6 +24,7 @@ export async function startProxy(port: number) {
       })
     }
     inward.on("data", (chunk) => {
+      hear(chunk)
       const isCommit = chunk.includes("commit\0")
       if (!isCommit || !armed) return void outward.write(chunk)
       const how = armed
