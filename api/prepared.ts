@@ -46,7 +46,8 @@ const toText = (value: Value): string | null => (value === null || value === und
 /**
  * One run of a statement, for pg to write and to hear of. pg's own Query has the rows described with every run, which the
  * server writes and this process reads each time: a tenth of a request. `described` are the statements of this connection
- * whose columns are known; they cannot change under a prepared statement: then the server refuses to run it (0A000).
+ * whose columns are known. They cannot change in a session: then the server refuses to run what it has prepared (0A000).
+ * A pooler may change the session; what would be read wrongly then is a column of another type, which needs another API.
  */
 export class Run {
   readonly name: string
