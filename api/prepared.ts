@@ -1,12 +1,17 @@
 /** A statement with a name: the server parses and describes it once per connection, and from then on only runs it. */
 import { type Connection, Query, types } from "pg"
 
-/** Names are unique over the whole API. */
+/** Names are unique over the whole API, and not empty: what has no name is not prepared. */
 export type Statement = { name: string; text: string }
 export type Value = string | number | null | undefined
 
 /** The columns of a statement's rows: what they are called, and how their text is read. */
 export type Columns = { names: string[]; readers: ((text: string) => unknown)[] }
+
+/** The rows are not those that the server described. */
+class StaleColumns extends Error {
+  override readonly name = "StaleColumns"
+}
 
 /** What pg has and does not declare: lib/connection.js, which writes the messages, and lib/query.js, which hears of the answers. */
 type Wire = {
@@ -20,14 +25,21 @@ type Wire = {
 }
 type Field = { name: string; dataTypeID: number }
 
-const NUMBERS = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
+const { INT2, INT4, INT8, NUMERIC } = types.builtins
+const NUMBERS = new Set<number>([INT2, INT4, INT8, NUMERIC])
+
+function toNumber(text: string): number {
+  const number = Number(text)
+  if (Number.isNaN(number)) throw new StaleColumns("a column that was one of numbers is no more")
+  return number
+}
 
 /**
- * int8 and numeric become numbers. Identity values stay below 2^53. Money is numeric(12,2): at most 12 digits, and
+ * Whole numbers and numeric become numbers. Identity values stay below 2^53. Money is numeric(12,2): at most 12 digits, and
  * a double keeps 15, so its shortest decimal form is the very one that is stored. The same holds for sums below 10^13.
  */
 const readerOf = ({ dataTypeID }: Field): ((text: string) => unknown) =>
-  NUMBERS.has(dataTypeID) ? Number : (types.getTypeParser(dataTypeID, "text") as (text: string) => unknown)
+  NUMBERS.has(dataTypeID) ? toNumber : (types.getTypeParser(dataTypeID, "text") as (text: string) => unknown)
 
 /** By what the server says of them. All connections share them: a fleet of tenants has the same few. */
 const allColumns = new Map<string, Columns>()
@@ -47,22 +59,23 @@ const toText = (value: Value): string | null => (value === null || value === und
  * One run of a statement, for pg to write and to hear of. pg's own Query has the rows described with every run, which the
  * server writes and this process reads each time: a tenth of a request. `described` are the statements of this connection
  * whose columns are known. They cannot change in a session: then the server refuses to run what it has prepared (0A000).
- * A pooler may change the session; what would be read wrongly then is a column of another type, which needs another API.
+ * A pooler may lend another session, where the same text may have columns of other types: then `read` throws, and the
+ * connection is closed like any on which something went wrong. The statements name each column, so their order is theirs.
  */
 export class Run {
   readonly name: string
   readonly text: string
   /** Told when it is over, and with what error. */
   callback: ((error: Error | null) => void) | undefined
-  private readonly given: readonly Value[]
+  private readonly values: (string | null)[]
   private readonly described: Map<string, Columns>
   private columns: Columns | undefined
   private readonly found: (string | null)[][] = []
 
-  constructor(statement: Statement, given: readonly Value[], described: Map<string, Columns>) {
+  constructor(statement: Statement, values: readonly Value[], described: Map<string, Columns>) {
     this.name = statement.name
     this.text = statement.text
-    this.given = given
+    this.values = values.map(toText)
     this.described = described
   }
 
@@ -79,7 +92,7 @@ export class Run {
       wire.parse({ name, text })
       wire.submittedNamedStatements[name] = text
     }
-    wire.bind({ statement: name, values: this.given.map(toText) })
+    wire.bind({ statement: name, values: this.values })
     this.columns = this.described.get(name)
     if (!this.columns) wire.describe({ type: "P", name: "" })
     wire.execute()
@@ -106,10 +119,11 @@ export class Run {
     this.callback?.(null)
   }
 
-  /** The rows, once the run is over. */
+  /** The rows, once the run is over. Throws StaleColumns. */
   read<Row>(): Row[] {
     const { names, readers } = this.columns ?? { names: [], readers: [] }
     return this.found.map((fields) => {
+      if (fields.length !== names.length) throw new StaleColumns(`a row has ${fields.length} columns`)
       const row: Record<string, unknown> = {}
       for (let n = 0; n < names.length; n++) {
         const text = fields[n]!

@@ -38,8 +38,8 @@ type Use = "share" | "acquire"
 const REREAD_INTERVAL = 500
 const FIRST_PAUSE = 25
 const LONGEST_PAUSE = 400
-/** Serialisation failure, deadlock, a reference or a key that appeared meanwhile, a plan made stale by a migration. */
-const RACES = new Set(["40001", "40P01", "23001", "23503", "23505", "0A000", "26000"])
+/** Serialisation failure, deadlock, a reference or a key that appeared meanwhile, a plan made stale or lost by a migration. */
+const RACES = new Set(["40001", "40P01", "23001", "23503", "23505", "0A000", "26000", "42P05"])
 const MAX_RACES = 3
 
 /** Its effects must be undone by the end of the connection, unless it resolves or throws CommitCut. */

@@ -4,6 +4,7 @@ import { type DatabaseRow, listDatabases } from "./catalogue.ts"
 import type { Queryable } from "./control.ts"
 import type { Effect } from "./effects.ts"
 import { presentOperation } from "./present.ts"
+import type { OperationRow } from "./run-change.ts"
 
 export type Decision =
   | { kind: "change"; effect: Effect; status: 200 | 201; body: Record<string, unknown> }
@@ -18,19 +19,20 @@ export async function mutate(
   world: World,
   decide: (client: Queryable, databases: readonly DatabaseRow[]) => Promise<Decision>,
 ): Promise<Answer> {
+  let recorded: OperationRow[] = []
   const scheduling = world.control.transaction(async (client) => {
     if (!(await world.operations.lock(client))) throw new Refusal(423, LOCKED_MESSAGE)
     const databases = await listDatabases(client)
     const decision = await decide(client, databases)
     if (decision.kind === "answer") return { rows: [], answer: decision.answer }
     world.memory.databasesBefore = databases
-    const scheduled = await world.operations.schedule(client, decision.effect)
-    const operations = scheduled.map((row) => presentOperation(world.cell, row))
-    return { rows: scheduled, answer: { status: decision.status, body: { ...decision.body, operations } } }
+    recorded = await world.operations.schedule(client, decision.effect)
+    const operations = recorded.map((row) => presentOperation(world.cell, row))
+    return { rows: recorded, answer: { status: decision.status, body: { ...decision.body, operations } } }
   })
   const { rows, answer } = await scheduling.catch((error: unknown) => {
     // Postgres may have committed before it went away: then the change is under way, and nobody was told.
-    if (!(error instanceof Refusal)) world.operations.resume()
+    if (!(error instanceof Refusal)) world.operations.abandon(recorded)
     throw error
   })
   world.operations.start(rows, call.outcome)

@@ -5,11 +5,12 @@ import type { Effect } from "./effects.ts"
 import { ENDED, pause, runChange, type OperationRow, type Outcome } from "./run-change.ts"
 
 export type Operations = {
-  /** Records a change in the caller's transaction; `start` sets it going once that is committed. */
+  /** Records a change in the caller's transaction, whose it is until `start` or `abandon`. */
   schedule: (client: Queryable, effect: Effect) => Promise<OperationRow[]>
+  /** Sets the change going; its transaction is committed. */
   start: (rows: readonly OperationRow[], outcome: Outcome) => void
-  /** Carries on what is on record as under way and in nobody's hands; returns at once. */
-  resume: () => void
+  /** Whatever came of its transaction: what is on record and in nobody's hands is carried on. Returns at once. */
+  abandon: (rows: readonly OperationRow[]) => void
   /** Begins work of Neon's own, which locks the project for `lockMs`. */
   startBackgroundWork: (lockMs: number) => Promise<void>
   /** Makes other changes wait for the caller's transaction. False where one is under way already. */
@@ -47,7 +48,7 @@ export async function startOperations(options: {
   const { pool } = options.control
   const closing = new AbortController()
   const underWay = new Set<Promise<void>>()
-  /** The ids of the changes under way. */
+  /** The ids of the changes that somebody carries out, or will when they are committed. */
   const changes = new Set<string>()
   let release = Promise.withResolvers<void>()
 
@@ -57,11 +58,23 @@ export async function startOperations(options: {
   }
 
   function start(rows: readonly OperationRow[], outcome: Outcome, operationMs = options.operationMs): void {
-    const id = rows[0]?.changeId
-    if (id === undefined || changes.has(id)) return
-    changes.add(id)
     const run = { ...options, operationMs, closing: closing.signal, released: release.promise }
-    inBackground(() => runChange(rows, outcome, run).then(() => void changes.delete(id)))
+    inBackground(() => runChange(rows, outcome, run).then(() => forget(rows)))
+  }
+
+  function forget(rows: readonly OperationRow[]): void {
+    for (const { changeId } of rows) changes.delete(changeId)
+  }
+
+  async function record(client: Queryable, actions: readonly Action[]): Promise<OperationRow[]> {
+    const id = randomUUID()
+    changes.add(id)
+    try {
+      return await insert(client, id, actions)
+    } catch (error) {
+      changes.delete(id)
+      throw error
+    }
   }
 
   async function startUnfinished(): Promise<void> {
@@ -72,8 +85,11 @@ export async function startOperations(options: {
       `select ${COLUMNS} from operations where change_id in (
          select change_id from operations where status not in ${ENDED}) order by operations.seq`,
     )
-    for (const [id, change] of Map.groupBy(rows, (row) => row.changeId))
-      if (!before.has(id)) start(change, { kind: "finishes" })
+    for (const [id, change] of Map.groupBy(rows, (row) => row.changeId)) {
+      if (before.has(id) || changes.has(id)) continue
+      changes.add(id)
+      start(change, { kind: "finishes" })
+    }
   }
 
   /** A Postgres that is away for a while only delays a change: a project that stays locked helps nobody. */
@@ -94,15 +110,18 @@ export async function startOperations(options: {
 
   return {
     start,
-    resume: () => inBackground(startUnfinished),
+    abandon: (rows) => {
+      forget(rows)
+      inBackground(startUnfinished)
+    },
     schedule: (client, effect) =>
-      insert(client, [
+      record(client, [
         { action: "apply_config", effect },
         { action: "suspend_compute", effect: null },
       ]),
     startBackgroundWork: async (lockMs) => {
       start(
-        await insert(pool, [{ action: "check_availability", effect: null }]),
+        await record(pool, [{ action: "check_availability", effect: null }]),
         { kind: "finishes" },
         lockMs,
       )
@@ -137,17 +156,16 @@ export async function startOperations(options: {
   }
 }
 
-async function insert(
-  client: Queryable,
-  actions: readonly { action: string; effect: Effect | null }[],
-): Promise<OperationRow[]> {
+type Action = { action: string; effect: Effect | null }
+
+async function insert(client: Queryable, id: string, actions: readonly Action[]): Promise<OperationRow[]> {
   const { rows } = await client.query<OperationRow>(
     `with old as (delete from operations where seq <= (select max(seq) from operations) - $3::int)
      insert into operations (change_id, action, effect)
      select $1, action, effect
      from rows from (jsonb_to_recordset($2) as (action text, effect jsonb)) with ordinality as a (action, effect, nth)
      order by nth returning ${COLUMNS}`,
-    [randomUUID(), JSON.stringify(actions), KEPT - actions.length],
+    [id, JSON.stringify(actions), KEPT - actions.length],
   )
   return rows
 }

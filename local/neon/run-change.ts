@@ -1,7 +1,7 @@
 /** One change on its way: its operations go from scheduling to running to an end, and Postgres changes meanwhile. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { escapeLiteral } from "pg"
-import { isTransient, type Control } from "./control.ts"
+import { isTransient, queryInTurn, type Control } from "./control.ts"
 import { carryOut, settle, type Effect } from "./effects.ts"
 
 type OperationStatus =
@@ -64,7 +64,7 @@ export async function runChange(rows: readonly OperationRow[], outcome: Outcome,
   if (first === undefined) return
   if (first.status !== "finished") {
     await pause(run.operationMs / 4, run.closing)
-    await mark(first, "running", run)
+    if (!(await mark(first, "running", run))) return
     const ending = await runFirst(first, outcome, run)
     if (ending !== undefined) return end(first, rest, ending, run)
     await pause((run.operationMs * 3) / 4, run.closing)
@@ -115,13 +115,18 @@ async function takeEffect({ effect }: OperationRow, run: Run): Promise<Ending | 
   }
 }
 
-/** Does not wait for the disk: a mark that is lost with Postgres is followed by the end all the same. */
-async function mark(row: OperationRow, status: OperationStatus, { control }: Run): Promise<void> {
-  await control.pool.query(
-    `set local synchronous_commit = off;
-     update operations set status = ${escapeLiteral(status)}, error = null, retry_at = null, updated_at = clock_timestamp()
-     where id = ${escapeLiteral(row.id)} and status not in ${ENDED}`,
+/**
+ * Whether the operation had not ended. Does not wait for the disk: a mark that is lost with Postgres is followed by the end
+ * all the same.
+ */
+async function mark(row: OperationRow, status: OperationStatus, { control }: Run): Promise<boolean> {
+  const found = await queryInTurn(
+    control.pool,
+    "set local synchronous_commit = off",
+    `update operations set status = ${escapeLiteral(status)}, error = null, retry_at = null, updated_at = clock_timestamp()
+     where id = ${escapeLiteral(row.id)} and status not in ${ENDED} returning id`,
   )
+  return found.length > 0
 }
 
 async function showError(row: OperationRow, retryMs: number, { control }: Run): Promise<void> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { assertMarker, type Connection, openConnection } from "../../api/connections.ts"
+import { Run } from "../../api/prepared.ts"
 import { startProxy } from "./proxy.ts"
 import { FLEET, startWorld, type TestTenant, type World } from "./world.ts"
 
@@ -114,4 +115,28 @@ test("columns that change under a statement are refused by the server, and never
   expect(await connection.run(all, [])).toEqual([{ id: 1, name: "one" }])
   await world.sql(tenant.database, "alter table things alter column id type text")
   await expect(connection.run(all, [])).rejects.toMatchObject({ code: "0A000" })
+})
+
+test("rows of other columns than were described are an error: a pooler may have lent another session", () => {
+  const described = [
+    { name: "id", dataTypeID: 20 },
+    { name: "few", dataTypeID: 23 },
+  ]
+  const readOf = (...fields: (string | null)[]) => {
+    const run = new Run({ name: "lent", text: "select id, few from things" }, [], new Map())
+    run.handleRowDescription({ fields: described })
+    run.handleDataRow({ fields })
+    return run.read()
+  }
+  expect(readOf("1", null)).toEqual([{ id: 1, few: null }])
+  for (const fields of [["one", "2"], ["1", "2 or 3"], ["1"], ["1", "2", "3"]])
+    expect(() => readOf(...fields)).toThrow(expect.objectContaining({ name: "StaleColumns" }))
+})
+
+test("a value that has no text is refused before anything is sent", async () => {
+  const odd = Object.create(null) as string
+  const [nothing] = await sentBy(() => connection.run(KINDS, [odd]).catch(() => "refused"))
+  expect(nothing).toBe("")
+  expect(connection.isStalled()).toBe(false)
+  expect(await kinds()).toEqual(AS_READ)
 })
