@@ -20,21 +20,21 @@ export async function mutate(
   decide: (client: Queryable, databases: readonly DatabaseRow[]) => Promise<Decision>,
 ): Promise<Answer> {
   let recorded: OperationRow[] = []
-  const scheduling = world.control.transaction(async (client) => {
+  const answering = world.control.transaction(async (client): Promise<Answer> => {
     if (!(await world.operations.lock(client))) throw new Refusal(423, LOCKED_MESSAGE)
     const databases = await listDatabases(client)
     const decision = await decide(client, databases)
-    if (decision.kind === "answer") return { rows: [], answer: decision.answer }
+    if (decision.kind === "answer") return decision.answer
     world.memory.databasesBefore = databases
     recorded = await world.operations.schedule(client, decision.effect)
     const operations = recorded.map((row) => presentOperation(world.cell, row))
-    return { rows: recorded, answer: { status: decision.status, body: { ...decision.body, operations } } }
+    return { status: decision.status, body: { ...decision.body, operations } }
   })
-  const { rows, answer } = await scheduling.catch((error: unknown) => {
+  const answer = await answering.catch((error: unknown) => {
     // Postgres may have committed before it went away: then the change is under way, and nobody was told.
     if (!(error instanceof Refusal)) world.operations.abandon(recorded)
     throw error
   })
-  world.operations.start(rows, call.outcome)
+  world.operations.start(recorded, call.outcome)
   return answer
 }

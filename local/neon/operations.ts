@@ -78,7 +78,6 @@ export async function startOperations(options: {
   }
 
   async function startUnfinished(): Promise<void> {
-    const before = new Set(changes) // one of these may end while Postgres answers
     const rows = await queryInTurn<OperationRow>(
       pool,
       UNTIL_SCHEDULED,
@@ -86,7 +85,7 @@ export async function startOperations(options: {
          select change_id from operations where status not in ${ENDED}) order by operations.seq`,
     )
     for (const [id, change] of Map.groupBy(rows, (row) => row.changeId)) {
-      if (before.has(id) || changes.has(id)) continue
+      if (changes.has(id)) continue
       changes.add(id)
       start(change, { kind: "finishes" })
     }

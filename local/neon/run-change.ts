@@ -139,7 +139,10 @@ async function showError(row: OperationRow, retryMs: number, { control }: Run): 
   )
 }
 
-/** One transaction, so that a server killed here leaves a change that is either under way or wholly over. */
+/**
+ * One transaction, so that a server killed here leaves a change that is either under way or wholly over; nothing happens to
+ * one that is over.
+ */
 async function end(
   first: OperationRow,
   rest: readonly OperationRow[],
@@ -147,8 +150,7 @@ async function end(
   { control }: Run,
 ): Promise<void> {
   await control.transaction(async (client) => {
-    if (first.effect) await settle(first.effect, client)
-    await client.query(
+    const { rowCount } = await client.query(
       `update operations set updated_at = clock_timestamp(), retry_at = null,
          status = case when id = $1 then $2 else 'skipped' end,
          error = case when id = $1 then $3 end,
@@ -156,6 +158,7 @@ async function end(
        where id = any($4) and status not in ${ENDED}`,
       [first.id, ending.status, ending.error ?? null, [first, ...rest].map((row) => row.id)],
     )
+    if (rowCount !== 0 && first.effect) await settle(first.effect, client)
   })
 }
 

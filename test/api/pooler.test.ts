@@ -10,10 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import type { Client } from "pg"
 import { expect, test } from "vitest"
 import { cancelQuery } from "../../api/cancel.ts"
-import { assertMarker, openConnection } from "../../api/connections.ts"
-import { Unanswered } from "../../api/in-flight.ts"
 import { loginRole } from "../../reconciler/tenant.ts"
-import { eventually } from "../eventually.ts"
 import { freePort } from "../free-port.ts"
 import { FLEET, startWorld, type TestTenant } from "./world.ts"
 
@@ -65,6 +62,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = ${folder}/users.txt
 pool_mode = transaction
+default_pool_size = 1
 `,
   )
   await chmod(folder, 0o755)
@@ -91,17 +89,18 @@ test.runIf(isInstalled())(
     const pooler = await startPgbouncer(tenant)
     const uri = new URL(tenant.uri)
     uri.port = String(pooler.port)
-    const connection = await eventually("PgBouncer listens", () =>
-      openConnection(
-        tenant.id,
-        { state: "active", uri: uri.href, fleet: FLEET },
-        { connectTimeout: 5000, statementTimeout: 300, checkMarker: assertMarker },
-      ),
+    world.vault.set(tenant.id, { state: "active", uri: uri.href, fleet: FLEET })
+    const api = await world.serve({ pools: { statementTimeout: 300 } })
+    const database = await api.databases.open(tenant.id)
+    // Both are prepared, which poolers learnt late: its one session has them where they were.
+    await database.read((query) =>
+      query({ name: "no-limit", text: "select set_config('statement_timeout', '0', false)" }, []),
     )
-    // Not prepared: poolers learnt that late.
-    await connection.query("set statement_timeout = 0")
-    await expect(connection.query("select pg_sleep(60)")).rejects.toThrow(Unanswered)
-    await connection.close()
+    await expect(
+      database.read((query) => query({ name: "sleep", text: "select pg_sleep(60)" }, [])),
+    ).rejects.toMatchObject({
+      key: "database-timeout",
+    })
     await expect
       .poll(() =>
         world.sql(
@@ -111,6 +110,7 @@ test.runIf(isInstalled())(
       )
       .toEqual([])
     expect(pooler.isRunning()).toBe(true)
+    await api.close()
     await pooler.stop()
     await world.close()
   },

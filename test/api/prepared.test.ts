@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { assertMarker, type Connection, openConnection } from "../../api/connections.ts"
+import type { Connection } from "../../api/connections.ts"
 import { Run } from "../../api/prepared.ts"
 import { startProxy } from "./proxy.ts"
-import { FLEET, startWorld, type TestTenant, type World } from "./world.ts"
+import { connectTo, startWorld, type TestTenant, type World } from "./world.ts"
 
 let world: World
 let tenant: TestTenant
@@ -23,11 +23,7 @@ beforeAll(async () => {
   let isOpen = false
   proxy = await startProxy(Number(uri.port), (chunk) => isOpen && hear(chunk))
   uri.port = String(proxy.port)
-  connection = await openConnection(
-    tenant.id,
-    { state: "active", uri: uri.href, fleet: FLEET },
-    { connectTimeout: 5000, statementTimeout: 5000, checkMarker: assertMarker },
-  )
+  connection = await connectTo(tenant, uri.href)
   isOpen = true
 }, 60_000)
 afterAll(async () => {

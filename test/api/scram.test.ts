@@ -1,18 +1,14 @@
 import { createRequire } from "node:module"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { assertMarker, type Connection, NotConnected, openConnection } from "../../api/connections.ts"
+import { NotConnected } from "../../api/connections.ts"
 import { rememberScramKeys } from "../../reconciler/providers/scram.ts"
-import { FLEET, startWorld, type TestTenant, type World } from "./world.ts"
+import { connectTo, startWorld, type World } from "./world.ts"
 
 let world: World
 beforeAll(async () => {
   world = await startWorld()
 }, 60_000)
 afterAll(() => world?.close())
-
-const SETTINGS = { connectTimeout: 5000, statementTimeout: 5000, checkMarker: assertMarker }
-const open = ({ id }: TestTenant, uri: string): Promise<Connection> =>
-  openConnection(id, { state: "active", uri, fleet: FLEET }, SETTINGS)
 
 test("pg takes the key that is remembered, and derives none for a session of the same login", async () => {
   const tenant = await world.addTenant("Again")
@@ -27,7 +23,7 @@ test("pg takes the key that is remembered, and derives none for a session of the
     given.push(key)
     return key
   }
-  for (const connection of [await open(tenant, tenant.uri), await open(tenant, tenant.uri)])
+  for (const connection of [await connectTo(tenant, tenant.uri), await connectTo(tenant, tenant.uri)])
     await connection.close()
   steps.deriveKey = deriveKey
   expect(given).toHaveLength(2)
@@ -39,15 +35,15 @@ test("a wrong password is refused, before and after the right one was remembered
   const tenant = await world.addTenant("Careful")
   const wrong = tenant.uri.replace(tenant.password, "wrong")
   const refused = async (uri: string) => {
-    const error: unknown = await open(tenant, uri).catch((reason: unknown) => reason)
+    const error: unknown = await connectTo(tenant, uri).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(NotConnected)
     expect((error as NotConnected).cause).toMatchObject({ code: "28P01" })
   }
   await refused(wrong)
-  await (await open(tenant, tenant.uri)).close()
+  await (await connectTo(tenant, tenant.uri)).close()
   await refused(wrong)
   const role = decodeURIComponent(new URL(tenant.uri).username)
   await world.admin.query(`alter role "${role}" password 'another'`)
   await refused(tenant.uri)
-  await (await open(tenant, tenant.uri.replace(tenant.password, "another"))).close()
+  await (await connectTo(tenant, tenant.uri.replace(tenant.password, "another"))).close()
 })

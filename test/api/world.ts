@@ -8,7 +8,7 @@ import path from "node:path"
 import { Client } from "pg"
 import { createApp } from "../../api/app.ts"
 import { type Authenticate, believeEverybody } from "../../api/caller.ts"
-import { assertMarker } from "../../api/connections.ts"
+import { assertMarker, type Connection, openConnection } from "../../api/connections.ts"
 import { cacheCredentials, type CredentialCacheOptions } from "../../api/credentials.ts"
 import { openDatabases } from "../../api/databases.ts"
 import { createDirectory, type DirectoryOptions, type NamedTenant } from "../../api/directory.ts"
@@ -31,6 +31,14 @@ export type TestTenant = { id: TenantId; database: string; password: string; uri
 /** What the vault says of a tenant; an Error is thrown instead. */
 export type FakeVault = Map<TenantId, Credential | Error>
 export type World = Awaited<ReturnType<typeof startWorld>>
+
+/** A connection to where `uri` leads, opened and checked as the API does it. */
+export const connectTo = ({ id }: TestTenant, uri: string): Promise<Connection> =>
+  openConnection(
+    id,
+    { state: "active", uri, fleet: FLEET },
+    { connectTimeout: 5000, statementTimeout: 5000, checkMarker: assertMarker },
+  )
 
 export const newTenantId = (): TenantId => TenantId.parse(randomUUID())
 

@@ -1,31 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import path from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { type NeonServer, startNeon } from "../../local/neon.ts"
-import type { Postgres } from "../../local/postgres.ts"
-import { startTestPostgres } from "../postgres.ts"
-import { API_KEY, FAST, neonClient, quiet, sql, until } from "./neon-world.ts"
+import { type NeonWorld, quiet, sql, startWorld, until } from "./neon-world.ts"
 
-let directory: string
-let postgres: Postgres
-let neon: NeonServer
-
+let world: NeonWorld
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), "neon-commit-"))
-  postgres = await startTestPostgres({
-    directory,
-    settings: { ...FAST, synchronous_commit: "on", wal_level: "replica", max_wal_senders: "1" },
-  })
-  neon = await startNeon({ postgres, apiKey: API_KEY, operationMs: 20 })
+  world = await startWorld(
+    { operationMs: 20 },
+    { synchronous_commit: "on", wal_level: "replica", max_wal_senders: "1" },
+  )
 })
-afterAll(async () => {
-  await neon.close()
-  await postgres.stop()
-  await rm(directory, { recursive: true, force: true })
-})
+afterAll(() => world.stop())
 
-const asSuperuser = (text: string) => sql(postgres.superuserUri, text)
+const asSuperuser = (text: string) => sql(world.postgres.superuserUri, text)
 
 /** With a replica that is not there, sessions wait for it once they have committed. */
 async function waitForReplica(name: string): Promise<void> {
@@ -34,8 +19,8 @@ async function waitForReplica(name: string): Promise<void> {
 }
 
 test("a change that was committed by a session that died before it said so is carried on", async () => {
-  const { projectId, branchId, owner } = neon
-  const client = neonClient(neon.url)
+  const { client } = world
+  const { projectId, branchId, owner } = world.neon
   const create = (name: string) =>
     client.createProjectBranchDatabase(projectId, branchId, { database: { name, owner_name: owner } })
 

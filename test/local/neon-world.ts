@@ -39,9 +39,10 @@ export function neonClient(url: string, apiKey = API_KEY) {
 
 export type NeonClient = ReturnType<typeof neonClient>
 
-export async function startWorld(options: Partial<NeonOptions> = {}) {
+/** `settings` are Postgres's, beside those of every test. */
+export async function startWorld(options: Partial<NeonOptions> = {}, settings: Record<string, string> = {}) {
   const directory = await mkdtemp(path.join(tmpdir(), "neon-"))
-  const postgres = await startTestPostgres({ directory, settings: FAST })
+  const postgres = await startTestPostgres({ directory, settings: { ...FAST, ...settings } })
   const start = (more: Partial<NeonOptions> = {}) =>
     startNeon({ postgres, apiKey: API_KEY, operationMs: 40, ...options, ...more })
   const neon = await start()
