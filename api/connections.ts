@@ -20,7 +20,12 @@ export type ConnectionSettings = {
   connectTimeout: number
   statementTimeout: number
   checkMarker: CheckMarker
+  /** A session that was begun before its secret was read, see head-start.ts. */
+  takeBegun?: (tenant: TenantId, uri: string) => Begun | undefined
 }
+
+/** A session from the start on: `connected` settles when it can be used, or will not be. */
+export type Begun = { client: Client; connected: Promise<unknown> }
 
 export type Connection = {
   uri: string
@@ -87,9 +92,11 @@ export async function openConnection(
   credential: ActiveCredential,
   settings: ConnectionSettings,
 ): Promise<Connection> {
-  const connection = wrap(credential.uri, settings)
+  const { uri } = credential
+  const begun = settings.takeBegun?.(tenant, uri) ?? beginSession(uri, settings.connectTimeout)
+  const connection = wrap(uri, begun, settings)
   try {
-    await connection.start()
+    await begun.connected
     const results = await connection.query(introduction(settings.statementTimeout))
     const [, , comment] = results as unknown as QueryResult<{ marker: string }>[]
     settings.checkMarker(comment!.rows[0]?.marker ?? null, tenant, credential.fleet)
@@ -100,15 +107,22 @@ export async function openConnection(
   }
 }
 
-function wrap(uri: string, settings: ConnectionSettings): Connection & { start: () => Promise<unknown> } {
+/** Begins a session where `uri` leads. `password`, where that has none, is asked for when the server wants it. */
+export function beginSession(uri: string, connectTimeout: number, password?: () => Promise<string>): Begun {
   const client = new Client({
     connectionString: uri,
-    connectionTimeoutMillis: settings.connectTimeout,
+    connectionTimeoutMillis: connectTimeout,
     keepAlive: true,
     // A statement is sent while those before it are still under way.
     pipeline: true,
     application_name: "tenantry-api",
   })
+  // Not among the options, where pg would put the connection string's empty one in its place.
+  if (password) Object.assign(client, { password })
+  return { client, connected: client.connect() }
+}
+
+function wrap(uri: string, { client }: Begun, settings: ConnectionSettings): Connection {
   const end = Promise.withResolvers<void>()
   // The server's own limit answers first; this one is for a server that does not answer at all.
   const inFlight = createInFlight(STALL, settings.statementTimeout + 1000)
@@ -164,7 +178,6 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
   return {
     uri,
     openedAt: 0,
-    start: () => client.connect(),
     async run(statement, values, signal) {
       const run = new Run(statement, values, described)
       await send((done) => {
@@ -182,7 +195,7 @@ function wrap(uri: string, settings: ConnectionSettings): Connection & { start: 
   }
 }
 
-const socketOf = (client: Client) =>
+export const socketOf = (client: Client) =>
   (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 /** The check that the product makes. */

@@ -14,6 +14,8 @@ export type NamedTenant = {
   schema: string
   isSettled: boolean
   hosts?: readonly string[] | undefined
+  /** Where its secret leads, but for the server and the password. */
+  where?: { cell: string; database: string; login: string }
 }
 
 export type Directory = {
@@ -26,6 +28,10 @@ export type Directory = {
   findAt: (host: string) => Promise<NamedTenant | undefined>
   /** The same as far as it is known already: it waits for nothing and throws nothing. */
   knownAt: (host: string) => NamedTenant | undefined
+  /** Whom the last list has under this id; it asks for none. */
+  knownById: (id: TenantId) => NamedTenant | undefined
+  /** Has the list read once, so that who comes first finds it. */
+  prepare: () => void
   /** All tenants, in the order of their names, as fresh as the rate allows. */
   list: () => Promise<NamedTenant[]>
   close: () => void
@@ -56,6 +62,7 @@ export function createDirectory(
   let tenants: NamedTenant[] | undefined
   let byName = new Map<string, NamedTenant>()
   let byHost = new Map<string, NamedTenant>()
+  let byId = new Map<TenantId, NamedTenant>()
   let askedAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
   let isAway = false
@@ -67,6 +74,7 @@ export function createDirectory(
   async function read(): Promise<void> {
     try {
       tenants = await readTenants()
+      byId = new Map(tenants.map((tenant) => [tenant.id, tenant]))
       byName = index(tenants, ({ name }) => [nameKey(name)], "name", log)
       byHost = index(outside(tenants, domains, log), ({ hosts = [] }) => hosts, "host", log)
       isAway = false
@@ -111,6 +119,9 @@ export function createDirectory(
       if (!wanted) void refresh(0)
       return byHost.get(host)
     },
+    knownById: (id) => byId.get(id),
+    // Whoever then asks for a name that is not there still has the list read at once.
+    prepare: () => void (reading ??= read()),
     async list() {
       await refresh(missInterval)
       if (!tenants) throw unreadable()

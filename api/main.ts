@@ -19,6 +19,7 @@ import { openDatabases } from "./databases.ts"
 import { createDirectory } from "./directory.ts"
 import { codeOf, forLog } from "./failures.ts"
 import { openFleet } from "./fleet.ts"
+import { createHeadStarts } from "./head-start.ts"
 import { watchReadiness } from "./health.ts"
 import { measureCredentials, measurePools } from "./metrics.ts"
 import { createPools } from "./pools.ts"
@@ -75,7 +76,14 @@ async function serve(config: Config): Promise<void> {
     },
     log,
   )
-  const credentials = cacheCredentials(readVault, {
+  directory.prepare()
+  const headStarts = createHeadStarts({
+    knownById: directory.knownById,
+    reserve: (tenant) => pools.reserve(tenant),
+    connectTimeout: config.CONNECT_TIMEOUT_MS,
+    life: 1000,
+  })
+  const credentials = cacheCredentials(headStarts.beside(readVault), {
     now,
     capacity: 10_000,
     maxReads: 100,
@@ -100,6 +108,7 @@ async function serve(config: Config): Promise<void> {
         connectTimeout: config.CONNECT_TIMEOUT_MS,
         statementTimeout: config.STATEMENT_TIMEOUT_MS,
         checkMarker: assertMarker,
+        takeBegun: headStarts.take,
         idleTimeout: config.POOL_IDLE_MS,
       },
       log,

@@ -30,6 +30,11 @@ export type Places = {
   /** How many do. */
   waiting: Queue["size"]
   isFull: () => boolean
+  /**
+   * Takes a place that is nobody's yet, for a tenant that has none, until it is given back; undefined where it would be one
+   * of the last two: who has it comes for a place of the tenant's own while it still holds this one.
+   */
+  reserve: (tenant: TenantId) => (() => void) | undefined
   /** The place is free. */
   free: (lane: Lane) => void
   /** Ends the session, and then its place is free, for whom it was promised to before all others. */
@@ -76,11 +81,26 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
   }
 
   function free(lane: Lane, heir?: Lane): void {
-    places--
     lane.places--
     forgetEmpty(lane)
+    leave(heir)
+  }
+
+  function leave(heir?: Lane): void {
+    places--
     if (places === 0 && isOver) allClosed.resolve()
     serve(heir)
+  }
+
+  function reserve(tenant: TenantId): (() => void) | undefined {
+    if (isOver || lanes.has(tenant) || places + 2 > budget) return undefined
+    places++
+    let isBack = false
+    return () => {
+      if (isBack) return
+      isBack = true
+      leave()
+    }
   }
 
   function close(lane: Lane, connection: Connection, promised?: Promised): void {
@@ -167,6 +187,7 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     wait: queue.wait,
     waiting: queue.size,
     isFull: () => places >= budget,
+    reserve,
     free,
     close,
 

@@ -40,6 +40,8 @@ export type Pools = {
   share: (tenant: TenantId, credential: ActiveCredential, signal?: Departure) => Promise<Connection>
   /** Gives it back. One that is not `sound` is closed, after those who still read from it. */
   release: (tenant: TenantId, connection: Connection, sound: boolean) => void
+  /** A place for a session that begins before its tenant asks for one, see places.ts. */
+  reserve: (tenant: TenantId) => (() => void) | undefined
   counts: () => { places: number; idle: number; waiting: number; tenants: number; evictions: number }
   /** Closes every connection as soon as nobody uses it. */
   close: () => Promise<void>
@@ -153,6 +155,7 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       else give(lane, connection)
     },
 
+    reserve: places.reserve,
     counts: places.counts,
 
     async close() {

@@ -107,6 +107,7 @@ function ourApp(): Express {
     acquire: () => Promise.resolve(connection),
     share: () => Promise.resolve(connection),
     release: () => {},
+    reserve: () => undefined,
     counts: () => ({ places: 0, idle: 0, waiting: 0, tenants: 0, evictions: 0 }),
     close: () => Promise.resolve(),
   }

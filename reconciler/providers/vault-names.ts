@@ -1,9 +1,11 @@
 /** Who the tenants are, by their names: what the tags of the vault's secrets say, without any secret's value. */
 import { fromTags, isSettled, type LedgerEntry } from "../ledger.ts"
+import { loginRole } from "../tenant.ts"
 import { createVaultClient, guarded } from "./vault-client.ts"
 
 export type ListedTenant = Pick<LedgerEntry, "id" | "name" | "state" | "schema" | "hosts"> & {
   isSettled: boolean
+  where: { cell: string; database: string; login: string }
 }
 
 /**
@@ -19,8 +21,9 @@ export function openTenantList(url: string): () => Promise<ListedTenant[]> {
         for (const { name: secret, tags } of page) {
           const entry = fromTags(secret, tags)
           if (!entry) continue
-          const { id, name, state, schema, hosts } = entry
-          tenants.push({ id, name, state, schema, hosts, isSettled: isSettled(entry) })
+          const { id, name, state, schema, hosts, cell, database, slot } = entry
+          const where = { cell, database, login: loginRole(id, slot) }
+          tenants.push({ id, name, state, schema, hosts, isSettled: isSettled(entry), where })
         }
       }
       return tenants

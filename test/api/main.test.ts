@@ -12,6 +12,7 @@ import { startKeptIssuer } from "../../local/issuer.ts"
 import { startVault, type VaultServer } from "../../local/vault.ts"
 import { secretName } from "../../reconciler/tenant.ts"
 import { parseSeries, sumOf } from "../see/series.ts"
+import { startProxy } from "./proxy.ts"
 import { FLEET, newTenantId, startWorld, type TestTenant, type World } from "./world.ts"
 
 const MAIN = path.resolve(import.meta.dirname, "../../api/main.ts")
@@ -135,6 +136,40 @@ test.each([
     await api.ended
   }
 })
+
+test("a session begins while Key Vault is still asked for the secret", async () => {
+  let hellos = ""
+  const proxy = await startProxy(
+    Number(new URL(shop.uri).port),
+    (chunk) => (hellos += chunk.toString("latin1")),
+  )
+  const [early, late] = [await world.addTenant("Early"), await world.addTenant("Late")]
+  for (const tenant of [early, late]) {
+    const uri = new URL(tenant.uri)
+    uri.port = String(proxy.port)
+    await writeSecret(tenant, { state: "active", value: uri.href })
+  }
+  const api = await start()
+  const call = ({ id }: TestTenant) =>
+    fetch(`${api.url}/products`, { headers: { "X-TenantId": id } }).then(({ status }) => status)
+  try {
+    expect(await call(early)).toBe(200)
+    vault.faults.add({
+      kind: "held",
+      match: { route: "SecretGet", name: secretName(late.id) },
+      times: "always",
+    })
+    const status = call(late)
+    await expect.poll(() => hellos, { timeout: 10_000 }).toContain(`\0${late.database}\0`)
+    vault.faults.clear()
+    expect(await status).toBe(200)
+  } finally {
+    vault.faults.clear()
+    api.child.kill("SIGTERM")
+    await api.ended
+    proxy.close()
+  }
+}, 60_000)
 
 test("told to end, it takes no new connection, finishes what runs, and exits 0", async () => {
   const api = await start()

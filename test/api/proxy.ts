@@ -5,12 +5,17 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 /** `before`: the server never sees the commit. `after`: it commits, and its answer is lost. */
 export type Cut = "before" | "after"
 
-/** Forwards to `port`; `hear` is given what the API sends, and `cutNextCommit` arms one cut. */
-export async function startProxy(port: number, hear: (chunk: Buffer) => void = () => {}) {
+/**
+ * Forwards to `port`; `hear` is given what the API sends, and on which of its connections, counted from 0; `cutNextCommit`
+ * arms one cut.
+ */
+export async function startProxy(port: number, hear: (chunk: Buffer, connection: number) => void = () => {}) {
   let armed: Cut | undefined
   let cuts = 0
+  let connections = 0
   const sockets = new Set<Socket>()
   const server = createServer((inward) => {
+    const connection = connections++
     const outward = connect(port, "127.0.0.1")
     const end = () => {
       inward.destroy()
@@ -24,7 +29,7 @@ export async function startProxy(port: number, hear: (chunk: Buffer) => void = (
       })
     }
     inward.on("data", (chunk) => {
-      hear(chunk)
+      hear(chunk, connection)
       const isCommit = chunk.includes("commit\0")
       if (!isCommit || !armed) return void outward.write(chunk)
       const how = armed

@@ -13,6 +13,7 @@ import { cacheCredentials, type CredentialCacheOptions } from "../../api/credent
 import { openDatabases } from "../../api/databases.ts"
 import { createDirectory, type DirectoryOptions, type NamedTenant } from "../../api/directory.ts"
 import { openFleet } from "../../api/fleet.ts"
+import { createHeadStarts } from "../../api/head-start.ts"
 import { watchReadiness } from "../../api/health.ts"
 import { createPools, type PoolSettings } from "../../api/pools.ts"
 import type { RateLimit } from "../../api/rate.ts"
@@ -157,6 +158,7 @@ type ServeOptions = {
   pools?: Partial<PoolSettings>
   cache?: Partial<Pick<CredentialCacheOptions, "refused" | "reserved">>
   patience?: number
+  headStartLife?: number
   readVault?: CredentialReader
   listTenants?: () => Promise<NamedTenant[]>
   directory?: Partial<DirectoryOptions>
@@ -184,6 +186,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     logged.push(line)
   })
   let vaultReads = 0
+  const listed = { calls: 0 }
   const readFake: CredentialReader = (id) => {
     const said = vault.get(id)
     return said instanceof Error ? Promise.reject(said) : Promise.resolve(said)
@@ -192,7 +195,28 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     vaultReads++
     return (options.readVault ?? readFake)(id)
   }
-  const credentials = cacheCredentials(readVault, {
+  const directory = createDirectory(
+    () => {
+      listed.calls++
+      return (options.listTenants ?? (() => Promise.resolve([])))()
+    },
+    {
+      now,
+      interval: 600_000,
+      missInterval: 0,
+      patience: 5000,
+      domains: options.tenants?.hostSuffixes ?? [],
+      ...options.directory,
+    },
+    log,
+  )
+  const headStarts = createHeadStarts({
+    knownById: directory.knownById,
+    reserve: (tenant) => pools.reserve(tenant),
+    connectTimeout: 60_000,
+    life: options.headStartLife ?? 60_000,
+  })
+  const credentials = cacheCredentials(headStarts.beside(readVault), {
     now,
     capacity: 1000,
     maxReads: 100,
@@ -217,28 +241,13 @@ async function serve(vault: FakeVault, options: ServeOptions) {
       statementTimeout: 10_000,
       checkMarker: assertMarker,
       idleTimeout: 30_000,
+      takeBegun: headStarts.take,
       ...options.pools,
     },
     log,
   )
   const databases = openDatabases({ credentials, pools, log, patience: options.patience ?? 10_000 })
   const readiness = watchReadiness(() => readVault(newTenantId()), { now, interval: 0, patience: 5000 })
-  const listed = { calls: 0 }
-  const directory = createDirectory(
-    () => {
-      listed.calls++
-      return (options.listTenants ?? (() => Promise.resolve([])))()
-    },
-    {
-      now,
-      interval: 600_000,
-      missInterval: 0,
-      patience: 5000,
-      domains: options.tenants?.hostSuffixes ?? [],
-      ...options.directory,
-    },
-    log,
-  )
   // A client that was starved of time must not meet a connection that is just being closed for idleness.
   const server = createApiServer(
     createApp({
@@ -283,6 +292,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
     logged,
     credentials,
     pools,
+    directory,
     databases,
     readiness,
     vaultReads: () => vaultReads,

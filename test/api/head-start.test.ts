@@ -1,0 +1,219 @@
+import { afterAll, beforeAll, expect, test } from "vitest"
+import type { NamedTenant } from "../../api/directory.ts"
+import { TransientError } from "../../reconciler/errors.ts"
+import type { Credential, CredentialReader } from "../../reconciler/providers/vault.ts"
+import { loginRole, type TenantId } from "../../reconciler/tenant.ts"
+import { startProxy } from "./proxy.ts"
+import { type Api, FLEET, startWorld, type TestTenant, type World } from "./world.ts"
+
+let world: World
+let shop: TestTenant
+let rival: TestTenant
+
+beforeAll(async () => {
+  world = await startWorld()
+  shop = await world.addTenant("head-shop", { seed: true })
+  rival = await world.addTenant("head-rival", { seed: true })
+}, 60_000)
+afterAll(() => world?.close())
+
+/** What the list of tenants says of one. */
+const listed = (tenant: TestTenant, where: Partial<NamedTenant["where"]> = {}): NamedTenant => ({
+  id: tenant.id,
+  name: tenant.database.replace("products-", ""),
+  state: "active",
+  schema: "1",
+  isSettled: true,
+  where: { cell: "main", database: tenant.database, login: loginRole(tenant.id, "a"), ...where },
+})
+
+/** What was sent on one connection, a text per message or several. */
+type Sent = string[]
+/** A password's message, whatever the method of authentication. */
+const isPassword = (chunk: string) => chunk.startsWith("p")
+
+/**
+ * The API before a Postgres that is listened to. The rival's secret is read, so the cell's server is known; the shop's is
+ * answered when a test says so.
+ */
+async function startAfter(tenants: NamedTenant[], { budget = 40, headStartLife = 60_000 } = {}) {
+  const connections: Sent[] = []
+  const proxy = await startProxy(Number(new URL(shop.uri).port), (chunk, connection) => {
+    ;(connections[connection] ??= []).push(chunk.toString("latin1"))
+  })
+  const answer = Promise.withResolvers<Credential | undefined>()
+  const asked = Promise.withResolvers<number>()
+  const through = (tenant: TestTenant): Credential => {
+    const uri = new URL(tenant.uri)
+    uri.port = String(proxy.port)
+    return { state: "active", uri: uri.href, fleet: FLEET }
+  }
+  const readVault: CredentialReader = (id: TenantId) => {
+    if (id === rival.id) return Promise.resolve(through(rival))
+    asked.resolve(api.pools.counts().places)
+    return answer.promise
+  }
+  const api: Api = await world.serve({
+    readVault,
+    listTenants: () => Promise.resolve(tenants),
+    pools: { budget },
+    headStartLife,
+  })
+  await api.directory.list()
+  expect((await api.call(rival, "GET", "/products/1")).status).toBe(200)
+  return {
+    api,
+    answer,
+    through,
+    places: () => api.pools.counts().places,
+    /** How many places were taken when the shop's secret was asked for. */
+    placesThen: () => asked.promise,
+    /** What was sent on the connections to this database. */
+    sentTo: ({ database }: TestTenant): Sent[] =>
+      connections.filter(([hello = ""]) => hello.includes(`\0${database}\0`)),
+    close: async () => {
+      await api.close()
+      proxy.close()
+    },
+  }
+}
+
+/** Until the server waits for the password of a session. */
+const untilAsked = () =>
+  expect
+    .poll(() =>
+      world.sql(
+        "postgres",
+        "select from pg_stat_activity where state = 'starting' and wait_event = 'ClientRead'",
+      ),
+    )
+    .toHaveLength(1)
+
+test("a session begins while its secret is read, gets its password after it, and is the one that is used", async () => {
+  const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)])
+  const response = api.call(shop, "GET", "/products/1")
+  await untilAsked()
+  expect(sentTo(shop)).toHaveLength(1)
+  expect(sentTo(shop)[0]!.some(isPassword)).toBe(false)
+  answer.resolve(through(shop))
+  expect(await response).toMatchObject({ status: 200, body: { id: 1 } })
+  expect(sentTo(shop)).toHaveLength(1)
+  expect(sentTo(shop)[0]!.some(isPassword)).toBe(true)
+  expect(places()).toBe(2)
+  await close()
+})
+
+test("a session that began at another place than the secret names gets no password, and ends", async () => {
+  const where = { database: rival.database, login: loginRole(rival.id, "a") }
+  const { api, answer, through, sentTo, places, close } = await startAfter([
+    listed(shop, where),
+    listed(rival),
+  ])
+  const response = api.call(shop, "GET", "/products")
+  await untilAsked()
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(1)
+  const [, wrong] = sentTo(rival)
+  await expect.poll(() => wrong!.at(-1)).toBe("X\0\0\0\u0004")
+  expect(wrong!.some(isPassword)).toBe(false)
+  await expect.poll(places).toBe(2)
+  await close()
+})
+
+test("no session begins for who is not known to be served, nor where the server is not known", async () => {
+  for (const tenants of [
+    [listed(rival)],
+    [listed(rival), { ...listed(shop), state: "suspended" }],
+    [listed(rival), listed(shop, { cell: "another" })],
+  ]) {
+    const { api, answer, through, placesThen, sentTo, close } = await startAfter(tenants)
+    const response = api.call(shop, "GET", "/products/1")
+    expect(await placesThen()).toBe(1)
+    answer.resolve(through(shop))
+    expect((await response).status).toBe(200)
+    expect(sentTo(shop)).toHaveLength(1)
+    await close()
+  }
+})
+
+test("no session begins where that would take one of the last two places", async () => {
+  for (const [budget, then] of [
+    [2, 1],
+    [3, 2],
+  ] as const) {
+    const { api, answer, through, placesThen, close } = await startAfter([listed(shop), listed(rival)], {
+      budget,
+    })
+    const response = api.call(shop, "GET", "/products/1")
+    expect(await placesThen()).toBe(then)
+    answer.resolve(through(shop))
+    expect((await response).status).toBe(200)
+    await close()
+  }
+})
+
+test("a session for a tenant that is not served after all, or whose secret cannot be read, leaves its place", async () => {
+  for (const [said, status] of [
+    [{ state: "suspended" }, 403],
+    [{ state: "retired" }, 410],
+    [undefined, 404],
+    [new TransientError("VaultUnavailable", "the vault is away"), 503],
+  ] as const) {
+    const { api, answer, sentTo, places, placesThen, close } = await startAfter([listed(shop), listed(rival)])
+    const response = api.call(shop, "GET", "/products/1")
+    expect(await placesThen()).toBe(2)
+    await untilAsked()
+    if (said instanceof Error) answer.reject(said)
+    else answer.resolve(said)
+    expect((await response).status).toBe(status)
+    await expect.poll(places).toBe(1)
+    expect(sentTo(shop)[0]!.some(isPassword)).toBe(false)
+    await close()
+  }
+})
+
+test("a session whose secret takes too long leaves its place, and the request has another one", async () => {
+  const { api, answer, through, sentTo, places, placesThen, close } = await startAfter(
+    [listed(shop), listed(rival)],
+    { headStartLife: 200 },
+  )
+  const response = api.call(shop, "GET", "/products/1")
+  expect(await placesThen()).toBe(2)
+  await expect.poll(places, { timeout: 10_000 }).toBe(1)
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(2)
+  await close()
+})
+
+test("a session that ends before its secret is read leaves its place, and the request has another one", async () => {
+  const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)])
+  const response = api.call(shop, "GET", "/products/1")
+  await untilAsked()
+  await world.admin.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where state = 'starting' and wait_event = 'ClientRead'",
+  )
+  await expect.poll(places).toBe(1)
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(2)
+  expect(places()).toBe(2)
+  await close()
+})
+
+test("a password with signs that a connection string must escape opens the session that was begun", async () => {
+  const odd = "a b%2Fc:d@e/f?g#h%"
+  const tenant = await world.addTenant("head-odd", { seed: true })
+  const login = loginRole(tenant.id, "a")
+  await world.admin.query(`alter role "${login}" password '${odd}'`)
+  const { api, answer, through, sentTo, close } = await startAfter([listed(tenant), listed(rival)])
+  const response = api.call(tenant, "GET", "/products/1")
+  await untilAsked()
+  const uri = new URL((through(tenant) as { uri: string }).uri)
+  uri.password = encodeURIComponent(odd)
+  answer.resolve({ state: "active", uri: uri.href, fleet: FLEET })
+  expect((await response).status).toBe(200)
+  expect(sentTo(tenant)).toHaveLength(1)
+  await close()
+})
