@@ -77,8 +77,11 @@ test("a pass is one trace, with a span for each action and each call, and the te
     expect(root).toMatchObject({ name: "pass", service: "tenantry-reconciler", isError: false })
     expect(published!.parentSpanId).toBe(root!.spanId)
     expect(published!.attributes).toMatchObject({ "tenantry.tenant.id": ACME, "tenantry.action": "publish" })
-    const call = spans.find(({ name }) => name === "vault setSecret")
-    expect(call).toMatchObject({ parentSpanId: published!.spanId, attributes: { "tenantry.status": "200" } })
+    // A pass that makes Acme writes its secret once before, to reserve it.
+    const calls = spans.filter(
+      ({ name, parentSpanId }) => name.startsWith("vault ") && parentSpanId === published!.spanId,
+    )
+    expect(calls).toMatchObject([{ name: "vault setSecret", attributes: { "tenantry.status": "200" } }])
     expect(spans.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["neon listDatabases", "vault listSecrets", "postgres session"]),
     )
