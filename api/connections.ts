@@ -1,7 +1,5 @@
 /** Connections to one tenant's database: each is checked to be that tenant's before anything else runs on it. */
-import type { Socket } from "node:net"
-import { setTimeout as sleep } from "node:timers/promises"
-import { Client, type QueryResult } from "pg"
+import type { QueryResult } from "pg"
 import { parseMarker, type TenantId } from "../reconciler/tenant.ts"
 import { cancelQuery } from "./cancel.ts"
 import type { Departure } from "./departure.ts"
@@ -9,6 +7,7 @@ import { codeOf } from "./failures.ts"
 import { holdWrites } from "./flush.ts"
 import { createInFlight, type Flight, HeldUp } from "./in-flight.ts"
 import { type Columns, Run, type Statement, type Value } from "./prepared.ts"
+import { beginSession, cutSession, endSession, type Session, socketOf } from "./sessions.ts"
 
 export type ActiveCredential = { state: "active"; uri: string; fleet: string }
 
@@ -20,12 +19,12 @@ export type ConnectionSettings = {
   connectTimeout: number
   statementTimeout: number
   checkMarker: CheckMarker
-  /** A session that was begun before its secret was read, see head-start.ts. */
-  takeBegun?: (tenant: TenantId, uri: string) => Begun | undefined
+  /** Sessions that are begun before their secrets are read, see head-start.ts. */
+  headStarts?: {
+    take: (tenant: TenantId, uri: string) => Session | undefined
+    learn: (tenant: TenantId, uri: string) => void
+  }
 }
-
-/** A session from the start on: `connected` settles when it can be used, or will not be. */
-export type Begun = { client: Client; connected: Promise<unknown> }
 
 export type Connection = {
   uri: string
@@ -62,7 +61,7 @@ export class MarkerMismatch extends Error {
  * nothing may depend on them: our own limit, a second later, cancels what takes too long. The catalogue is read as
  * directly as can be (1262 is pg_database itself, in every Postgres): a new session has nothing of it in memory yet. A
  * literal in quotes has its column's type at once; for a bare number Postgres looks through all operators named =, and
- * for current_database() through its functions: together a third of what this takes.
+ * for current_database() through its functions: together a fifth of what this takes.
  */
 const introduction = (statementTimeout: number) => `
   set statement_timeout = ${statementTimeout};
@@ -72,9 +71,6 @@ const introduction = (statementTimeout: number) => `
 
 /** How long a statement may keep those behind it waiting, in milliseconds. */
 const STALL = 300
-
-/** How long a session may take to end in order, in milliseconds. */
-const FAREWELL = 2000
 
 /** Thrown by `openConnection`; `gone` settles when the server has given up the session that came to nothing. */
 export class NotConnected extends Error {
@@ -93,13 +89,15 @@ export async function openConnection(
   settings: ConnectionSettings,
 ): Promise<Connection> {
   const { uri } = credential
-  const begun = settings.takeBegun?.(tenant, uri) ?? beginSession(uri, settings.connectTimeout)
-  const connection = wrap(uri, begun, settings)
+  const { headStarts } = settings
+  const session = headStarts?.take(tenant, uri) ?? beginSession(uri, settings.connectTimeout)
+  const connection = wrap(uri, session, settings)
   try {
-    await begun.connected
+    await session.connected
     const results = await connection.query(introduction(settings.statementTimeout))
     const [, , comment] = results as unknown as QueryResult<{ marker: string }>[]
     settings.checkMarker(comment!.rows[0]?.marker ?? null, tenant, credential.fleet)
+    headStarts?.learn(tenant, uri)
     connection.openedAt = performance.now()
     return connection
   } catch (error) {
@@ -107,32 +105,14 @@ export async function openConnection(
   }
 }
 
-/** Begins a session where `uri` leads. `password`, where that has none, is asked for when the server wants it. */
-export function beginSession(uri: string, connectTimeout: number, password?: () => Promise<string>): Begun {
-  const client = new Client({
-    connectionString: uri,
-    connectionTimeoutMillis: connectTimeout,
-    keepAlive: true,
-    // A statement is sent while those before it are still under way.
-    pipeline: true,
-    application_name: "tenantry-api",
-  })
-  // Not among the options, where pg would put the connection string's empty one in its place.
-  if (password) Object.assign(client, { password })
-  return { client, connected: client.connect() }
-}
-
-function wrap(uri: string, { client }: Begun, settings: ConnectionSettings): Connection {
-  const end = Promise.withResolvers<void>()
+function wrap(uri: string, session: Session, settings: ConnectionSettings): Connection {
+  const { client } = session
   // The server's own limit answers first; this one is for a server that does not answer at all.
   const inFlight = createInFlight(STALL, settings.statementTimeout + 1000)
   let isBroken = false
   // Without this listener a session that the server ends would end the process.
   client.on("error", () => (isBroken = true))
-  client.on("end", () => {
-    isBroken = true
-    end.resolve()
-  })
+  client.on("end", () => (isBroken = true))
 
   /** Its client has gone away. A cancellation stops whatever the server is doing, so it must be this one's turn. */
   function stop(flight: Flight): void {
@@ -147,15 +127,11 @@ function wrap(uri: string, { client }: Begun, settings: ConnectionSettings): Con
 
   async function close(): Promise<void> {
     inFlight.unwatch()
-    const isStuck = inFlight.isStuck()
-    if (isStuck) await cancelQuery(client)
-    else void client.end().catch(() => {})
-    const isGone =
-      !isStuck && (await Promise.race([end.promise.then(() => true), sleep(FAREWELL, false, { ref: false })]))
-    if (isGone) return
-    socketOf(client).destroy()
-    // A session whose socket is cut may run on to its statement's end, and keeps its place so long.
-    await sleep(settings.statementTimeout, undefined, { ref: false })
+    const { statementTimeout } = settings
+    if (!inFlight.isStuck())
+      return endSession(session, () => void client.end().catch(() => {}), statementTimeout)
+    await cancelQuery(client)
+    return cutSession(session, statementTimeout)
   }
 
   /** What `start` sends is under way until it says that it is done. */
@@ -191,12 +167,9 @@ function wrap(uri: string, { client }: Begun, settings: ConnectionSettings): Con
     isStalled: inFlight.isStalled,
     pace: inFlight.pace,
     close: () => (closing ??= close()),
-    ended: end.promise,
+    ended: session.ended,
   }
 }
-
-export const socketOf = (client: Client) =>
-  (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 /** The check that the product makes. */
 export const assertMarker: CheckMarker = (comment, tenant, fleet) => {

@@ -1,43 +1,42 @@
 /**
  * Sessions that begin while their tenant's secret is still being read. The vault's tags say as whom and in which database,
- * and the server is the one that other tenants of the cell have; only the password is missing. It is sent only where the
- * secret names that very place, and otherwise the session ends unused.
+ * and the server is the one where another tenant of the cell was found; only the password is missing. It is sent only where
+ * the secret names that very place, and otherwise the session ends unused.
  */
 import { Client } from "pg"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
-import { beginSession, type Begun, socketOf } from "./connections.ts"
 import type { NamedTenant } from "./directory.ts"
+import type { Places } from "./places.ts"
+import { beginSession, endSession, type Session, socketOf } from "./sessions.ts"
 
 export type HeadStarts = {
   /** The same reader, beside which sessions begin. */
   beside: (readVault: CredentialReader) => CredentialReader
-  /**
-   * The session that was begun for `tenant`, where it leads to what `uri` names; it is given the password. The caller has
-   * a place of its own for it, and ends it.
-   */
-  take: (tenant: TenantId, uri: string) => Begun | undefined
+  /** The session that was begun for `tenant`, where it leads to what `uri` names; it gets its password, and the caller ends it. */
+  take: (tenant: TenantId, uri: string) => Session | undefined
+  /** Says where the tenant was found. */
+  learn: (tenant: TenantId, uri: string) => void
 }
 
 export type HeadStartOptions = {
   /** What the last list of tenants said, without asking for another one. */
   knownById: (tenant: TenantId) => NamedTenant | undefined
-  /** A place for one session more, until it is given back; undefined where there is none to spare. */
-  reserve: (tenant: TenantId) => (() => void) | undefined
-  /** How long connecting may take, and how long of that a session waits for its password; in milliseconds. */
+  reserve: Places["reserve"]
+  /** How long connecting may take, how long of that a session waits for its secret, and a statement; in milliseconds. */
   connectTimeout: number
   life: number
+  statementTimeout: number
 }
-
-/** How long a session may take to end in order, in milliseconds. */
-const FAREWELL = 2000
 
 /** A session that waits for its password. */
 type HeadStart = {
   /** The connection string that it was begun by. */
   expected: string
-  take: (password: string) => Begun
-  end: () => void
+  isWaiting: () => boolean
+  give: (password: string) => Session
+  /** Resolves when the server has surely given it up. */
+  end: () => Promise<void>
 }
 
 /** No session has begun. */
@@ -45,6 +44,8 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
   const { knownById, reserve } = options
   /** By cell: where one of its tenants was last found. */
   const samples = new Map<string, string>()
+  /** What was expected of a tenant and was wrong. */
+  const mistakes = new Map<TenantId, string>()
   const begun = new Map<TenantId, HeadStart>()
 
   /** Where the tenant's secret will lead, as far as can be told without it. */
@@ -55,86 +56,114 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
     const uri = new URL(sample)
     uri.username = where.login
     uri.pathname = `/${encodeURIComponent(where.database)}`
-    return uri.href
-  }
-
-  function learn(tenant: TenantId, uri: string): void {
-    const cell = knownById(tenant)?.where?.cell
-    const place = withoutPassword(uri)
-    if (cell !== undefined && place !== undefined) samples.set(cell, place)
+    return uri.href === mistakes.get(tenant) ? undefined : uri.href
   }
 
   function begin(tenant: TenantId): void {
     const expected = begun.has(tenant) ? undefined : expect(tenant)
-    const giveBack = expected === undefined ? undefined : reserve(tenant)
-    if (expected === undefined || !giveBack) return
-    const session = hold(expected, options, giveBack, () => {
-      if (begun.get(tenant) === session) end(tenant)
+    if (expected === undefined) return
+    const giveBack = reserve(tenant, expected, {
+      leadsTo: (uri) => leadsTo(tenant, uri),
+      end: () => end(tenant),
     })
-    begun.set(tenant, session)
+    if (!giveBack) return
+    try {
+      const session = hold(expected, options, () => {
+        if (begun.get(tenant) === session) begun.delete(tenant)
+        giveBack()
+      })
+      begun.set(tenant, session)
+    } catch {
+      // Who asks for the tenant meets the same, and says so.
+      giveBack()
+    }
   }
 
-  function end(tenant: TenantId): void {
-    begun.get(tenant)?.end()
-    begun.delete(tenant)
+  function leadsTo(tenant: TenantId, uri: string): boolean {
+    const session = begun.get(tenant)
+    if (!session) return false
+    const isExpected = session.expected === withoutPassword(uri)
+    if (!isExpected) mistakes.set(tenant, session.expected)
+    return isExpected && session.isWaiting()
   }
+
+  const end = async (tenant: TenantId): Promise<void> => begun.get(tenant)?.end()
 
   return {
     beside: (readVault) => async (tenant) => {
       begin(tenant)
       try {
         const credential = await readVault(tenant)
-        if (credential?.state === "active") learn(tenant, credential.uri)
-        else end(tenant)
+        if (credential?.state !== "active") void end(tenant)
         return credential
       } catch (error) {
-        end(tenant)
+        void end(tenant)
         throw error
       }
     },
 
     take(tenant, uri) {
-      const session = begun.get(tenant)
-      if (!session) return undefined
-      if (session.expected !== withoutPassword(uri)) {
-        end(tenant)
-        return undefined
-      }
+      if (!leadsTo(tenant, uri)) return undefined
       // As pg itself reads it.
-      const { password = "" } = new Client({ connectionString: uri })
+      const { password } = new Client({ connectionString: uri })
+      const session = begun.get(tenant)!.give(password ?? "")
       begun.delete(tenant)
-      return session.take(password)
+      return session
+    },
+
+    learn(tenant, uri) {
+      const cell = knownById(tenant)?.where?.cell
+      const place = withoutPassword(uri)
+      if (cell !== undefined && place !== undefined) samples.set(cell, place)
     },
   }
 }
 
-/** Begins a session. `giveBack` is called when its place is free, `onLost` when it has failed or waited too long. */
+/** Begins a session, and ends it where it fails or waits too long; `onGone` is called when the server has given it up. */
 function hold(
   expected: string,
-  { connectTimeout, life }: HeadStartOptions,
-  giveBack: () => void,
-  onLost: () => void,
+  times: Omit<HeadStartOptions, "knownById" | "reserve">,
+  onGone: () => void,
 ): HeadStart {
+  const { connectTimeout, life, statementTimeout } = times
   const password = Promise.withResolvers<string>()
   const session = beginSession(expected, connectTimeout, () => password.promise)
-  const { client, connected } = session
+  const { client, connected, ended } = session
+  let isGiven = false
+  let ending: Promise<void> | undefined
   client.on("error", () => {}) // `connected` reports it
-  client.once("end", giveBack)
-  connected.catch(onLost)
-  const timer = setTimeout(onLost, life).unref()
+  const timer = setTimeout(endUnused, life).unref()
+  connected.catch(endUnused)
+  void ended.then(endUnused)
+
+  // A server that waits for a password understands a socket that is closed, and complains of a farewell.
+  function leave(): void {
+    const socket = socketOf(client)
+    if (socket.connecting) socket.destroy()
+    else socket.end()
+  }
+
+  async function endOnce(): Promise<void> {
+    clearTimeout(timer)
+    await endSession(session, leave, statementTimeout)
+    onGone()
+  }
+  const end = () => (ending ??= endOnce())
+
+  function endUnused(): void {
+    if (!isGiven) void end()
+  }
+
   return {
     expected,
-    take(secret) {
+    isWaiting: () => !isGiven && ending === undefined,
+    give(secret) {
+      isGiven = true
       clearTimeout(timer)
-      giveBack()
       password.resolve(secret)
       return session
     },
-    end() {
-      clearTimeout(timer)
-      const late = setTimeout(() => socketOf(client).destroy(), FAREWELL).unref()
-      void client.end().finally(() => clearTimeout(late))
-    },
+    end,
   }
 }
 

@@ -79,9 +79,10 @@ async function serve(config: Config): Promise<void> {
   directory.prepare()
   const headStarts = createHeadStarts({
     knownById: directory.knownById,
-    reserve: (tenant) => pools.reserve(tenant),
+    reserve: (...session) => pools.reserve(...session),
     connectTimeout: config.CONNECT_TIMEOUT_MS,
-    life: 1000,
+    life: Math.min(1000, config.CONNECT_TIMEOUT_MS / 2),
+    statementTimeout: config.STATEMENT_TIMEOUT_MS,
   })
   const credentials = cacheCredentials(headStarts.beside(readVault), {
     now,
@@ -108,7 +109,7 @@ async function serve(config: Config): Promise<void> {
         connectTimeout: config.CONNECT_TIMEOUT_MS,
         statementTimeout: config.STATEMENT_TIMEOUT_MS,
         checkMarker: assertMarker,
-        takeBegun: headStarts.take,
+        headStarts,
         idleTimeout: config.POOL_IDLE_MS,
       },
       log,

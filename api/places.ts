@@ -19,6 +19,13 @@ export type PlacesSettings = {
   idleTimeout: number
 }
 
+/** A session that has begun before its tenant asked for one. */
+type Unclaimed = {
+  leadsTo: (uri: string) => boolean
+  /** Resolves when the server has surely given it up. */
+  end: () => Promise<void>
+}
+
 export type Places = {
   /** The lane of a tenant that is asked for now. */
   use: (tenant: TenantId, uri: string) => Lane
@@ -31,10 +38,12 @@ export type Places = {
   waiting: Queue["size"]
   isFull: () => boolean
   /**
-   * Takes a place that is nobody's yet, for a tenant that has none, until it is given back; undefined where it would be one
-   * of the last two: who has it comes for a place of the tenant's own while it still holds this one.
+   * Takes a place for a session that begins, by `uri`, before its tenant asks for one; undefined where none is free or the
+   * tenant has one. Unless it is claimed, whoever gets the result gives the place back by it.
    */
-  reserve: (tenant: TenantId) => (() => void) | undefined
+  reserve: (tenant: TenantId, uri: string, session: Unclaimed) => (() => void) | undefined
+  /** Whether a place was reserved whose session leads to `uri`: from now on it is like any other of the lane's. */
+  claim: (lane: Lane, uri: string) => boolean
   /** The place is free. */
   free: (lane: Lane) => void
   /** Ends the session, and then its place is free, for whom it was promised to before all others. */
@@ -68,6 +77,8 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     onCome: serve,
     onLeave: forgetEmpty,
   })
+  /** Whose session has begun before they asked for it. */
+  const reserved = new Map<Lane, Unclaimed>()
   let places = 0
   /** Sessions that end, for whoever comes first. */
   let closing = 0
@@ -81,29 +92,42 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
   }
 
   function free(lane: Lane, heir?: Lane): void {
+    places--
     lane.places--
     forgetEmpty(lane)
-    leave(heir)
-  }
-
-  function leave(heir?: Lane): void {
-    places--
     if (places === 0 && isOver) allClosed.resolve()
     serve(heir)
   }
 
-  function reserve(tenant: TenantId): (() => void) | undefined {
-    if (isOver || lanes.has(tenant) || places + 2 > budget) return undefined
+  function reserve(tenant: TenantId, uri: string, session: Unclaimed): (() => void) | undefined {
+    if (isOver || lanes.has(tenant) || places >= budget) return undefined
+    const lane = newLane(tenant, uri)
+    lanes.set(tenant, lane)
     places++
-    let isBack = false
+    lane.places++
+    reserved.set(lane, session)
     return () => {
-      if (isBack) return
-      isBack = true
-      leave()
+      if (reserved.delete(lane)) free(lane)
     }
   }
 
-  function close(lane: Lane, connection: Connection, promised?: Promised): void {
+  function claim(lane: Lane, uri: string): boolean {
+    const session = reserved.get(lane)
+    if (!session) return false
+    const isRight = session.leadsTo(uri)
+    if (isRight) reserved.delete(lane)
+    else giveUp(lane)
+    return isRight
+  }
+
+  /** Ends a session that nobody has claimed. */
+  function giveUp(lane: Lane, promised?: Promised): void {
+    const { end } = reserved.get(lane)!
+    reserved.delete(lane)
+    close(lane, { close: end }, promised)
+  }
+
+  function close(lane: Lane, connection: Pick<Connection, "close">, promised?: Promised): void {
     if (!promised) closing++
     const { end } = promised?.exchange ?? expectSoon(() => closing--, serve)
     void connection.close().finally(() => {
@@ -148,12 +172,14 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     return { heir, exchange: exchanges.begin(heir.server, () => (heir.isPromised = false)) }
   }
 
-  /** Ends idle sessions for those who wait, the one that is missed least first. */
+  /** Ends idle sessions for those who wait, the one that is missed least first; then those that nobody has claimed. */
   function makeRoom(): void {
     for (let need = mostInNeed(); need; need = mostInNeed()) {
       const victim = leastMissed(lanes.values(), frequency, need.worth)
-      if (!victim) return
-      close(victim, victim.idle.shift()!.connection, promiseTo(need.lane))
+      const [unclaimed] = need.worth === Number.POSITIVE_INFINITY ? reserved.keys() : []
+      if (victim) close(victim, victim.idle.shift()!.connection, promiseTo(need.lane))
+      else if (unclaimed) giveUp(unclaimed, promiseTo(need.lane))
+      else return
     }
   }
 
@@ -188,6 +214,7 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     waiting: queue.size,
     isFull: () => places >= budget,
     reserve,
+    claim,
     free,
     close,
 
@@ -233,6 +260,7 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
       isOver = true
       clearInterval(sweep)
       for (const lane of lanes.values()) closeIdle(lane)
+      for (const lane of reserved.keys()) giveUp(lane)
       if (places > 0) await allClosed.promise
     },
   }

@@ -16,7 +16,7 @@ import type { Departure } from "./departure.ts"
 import type { Exchange } from "./exchanges.ts"
 import { assertPresent } from "./failures.ts"
 import type { Lane, Promised } from "./lanes.ts"
-import { createPlaces, type PlacesSettings } from "./places.ts"
+import { createPlaces, type Places, type PlacesSettings } from "./places.ts"
 import { PoolBusy } from "./queue.ts"
 import { createSharing } from "./sharing.ts"
 
@@ -41,7 +41,7 @@ export type Pools = {
   /** Gives it back. One that is not `sound` is closed, after those who still read from it. */
   release: (tenant: TenantId, connection: Connection, sound: boolean) => void
   /** A place for a session that begins before its tenant asks for one, see places.ts. */
-  reserve: (tenant: TenantId) => (() => void) | undefined
+  reserve: Places["reserve"]
   counts: () => { places: number; idle: number; waiting: number; tenants: number; evictions: number }
   /** Closes every connection as soon as nobody uses it. */
   close: () => Promise<void>
@@ -70,7 +70,7 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
   }
 
   /** Makes a connection in a place that is taken already. */
-  async function connect(lane: Lane, credential: ActiveCredential, place: Exchange): Promise<Connection> {
+  async function connect(lane: Lane, credential: ActiveCredential, place?: Exchange): Promise<Connection> {
     try {
       const begun = performance.now()
       const connection = await openConnection(lane.tenant, credential, settings)
@@ -82,7 +82,7 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       else places.free(lane)
       throw error
     } finally {
-      place.end()
+      place?.end()
       places.serve()
     }
   }
@@ -99,6 +99,7 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       assertPresent(signal)
       const idle = places.popIdle(lane, credential.uri)
       if (idle) return idle
+      if (places.claim(lane, credential.uri)) return connect(lane, credential)
       assertRoom(lane)
       const granted = await places.wait(lane, signal)
       if ("place" in granted) return connect(lane, credential, granted.place)

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from "node:fs/promises"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import type { NamedTenant } from "../../api/directory.ts"
 import { TransientError } from "../../reconciler/errors.ts"
@@ -36,7 +37,10 @@ const isPassword = (chunk: string) => chunk.startsWith("p")
  * The API before a Postgres that is listened to. The rival's secret is read, so the cell's server is known; the shop's is
  * answered when a test says so.
  */
-async function startAfter(tenants: NamedTenant[], { budget = 40, headStartLife = 60_000 } = {}) {
+async function startAfter(
+  tenants: NamedTenant[],
+  { budget = 40, headStartLife = 60_000, others = [] as TestTenant[] } = {},
+) {
   const connections: Sent[] = []
   const proxy = await startProxy(Number(new URL(shop.uri).port), (chunk, connection) => {
     ;(connections[connection] ??= []).push(chunk.toString("latin1"))
@@ -50,6 +54,8 @@ async function startAfter(tenants: NamedTenant[], { budget = 40, headStartLife =
   }
   const readVault: CredentialReader = (id: TenantId) => {
     if (id === rival.id) return Promise.resolve(through(rival))
+    const other = others.find((tenant) => tenant.id === id)
+    if (other) return Promise.resolve({ state: "active", uri: other.uri, fleet: FLEET })
     asked.resolve(api.pools.counts().places)
     return answer.promise
   }
@@ -58,6 +64,7 @@ async function startAfter(tenants: NamedTenant[], { budget = 40, headStartLife =
     listTenants: () => Promise.resolve(tenants),
     pools: { budget },
     headStartLife,
+    patience: 1000,
   })
   await api.directory.list()
   expect((await api.call(rival, "GET", "/products/1")).status).toBe(200)
@@ -71,6 +78,7 @@ async function startAfter(tenants: NamedTenant[], { budget = 40, headStartLife =
     /** What was sent on the connections to this database. */
     sentTo: ({ database }: TestTenant): Sent[] =>
       connections.filter(([hello = ""]) => hello.includes(`\0${database}\0`)),
+    stopListening: () => proxy.close(),
     close: async () => {
       await api.close()
       proxy.close()
@@ -114,10 +122,8 @@ test("a session that began at another place than the secret names gets no passwo
   answer.resolve(through(shop))
   expect((await response).status).toBe(200)
   expect(sentTo(shop)).toHaveLength(1)
-  const [, wrong] = sentTo(rival)
-  await expect.poll(() => wrong!.at(-1)).toBe("X\0\0\0\u0004")
-  expect(wrong!.some(isPassword)).toBe(false)
   await expect.poll(places).toBe(2)
+  expect(sentTo(rival)[1]!.some(isPassword)).toBe(false)
   await close()
 })
 
@@ -137,10 +143,10 @@ test("no session begins for who is not known to be served, nor where the server 
   }
 })
 
-test("no session begins where that would take one of the last two places", async () => {
+test("no session begins where no place is free", async () => {
   for (const [budget, then] of [
-    [2, 1],
-    [3, 2],
+    [1, 1],
+    [2, 2],
   ] as const) {
     const { api, answer, through, placesThen, close } = await startAfter([listed(shop), listed(rival)], {
       budget,
@@ -216,4 +222,108 @@ test("a password with signs that a connection string must escape opens the sessi
   expect((await response).status).toBe(200)
   expect(sentTo(tenant)).toHaveLength(1)
   await close()
+})
+
+test("a session that has begun is checked for its marker like any other", async () => {
+  const where = { database: rival.database, login: loginRole(rival.id, "a") }
+  const { api, answer, through, sentTo, close } = await startAfter([listed(shop, where), listed(rival)])
+  const response = api.call(shop, "GET", "/products/1")
+  await untilAsked()
+  answer.resolve(through(rival))
+  expect(await response).toMatchObject({ status: 503, body: { type: "/problems/database-mismatch" } })
+  expect(sentTo(rival)).toHaveLength(2)
+  await close()
+})
+
+test("a session whose secret is still being read leaves its place to who waits without any", async () => {
+  const other = await world.addTenant("head-other", { seed: true })
+  const { api, answer, through, close } = await startAfter([listed(shop), listed(rival)], {
+    budget: 2,
+    others: [other],
+  })
+  const lock = await world.hold(rival.database, "lock table products in access exclusive mode")
+  const busy = api.call(rival, "GET", "/products/1")
+  await expect.poll(() => world.waiters(rival.database)).toBe(1)
+  const response = api.call(shop, "GET", "/products/1")
+  await untilAsked()
+  expect((await api.call(other, "GET", "/products/1")).status).toBe(200)
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  await lock.release()
+  expect((await busy).status).toBe(200)
+  await close()
+})
+
+test("a tenant has the place that its own session holds, however busy the others are", async () => {
+  const { api, answer, through, sentTo, close } = await startAfter([listed(shop), listed(rival)], {
+    budget: 2,
+  })
+  const lock = await world.hold(rival.database, "lock table products in access exclusive mode")
+  const busy = api.call(rival, "GET", "/products/1")
+  await expect.poll(() => world.waiters(rival.database)).toBe(1)
+  const response = api.call(shop, "GET", "/products/1")
+  await untilAsked()
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(1)
+  await lock.release()
+  expect((await busy).status).toBe(200)
+  await close()
+})
+
+test("a secret that leads nowhere is no pattern for its neighbours", async () => {
+  const odd = await world.addTenant("head-nowhere")
+  for (const nowhere of [
+    "?sslnegotiation=direct&sslmode=disable",
+    "?sslrootcert=/nowhere",
+    "@127.0.0.1:1/",
+  ]) {
+    const uri = nowhere.startsWith("?") ? odd.uri + nowhere : odd.uri.replace(/@.*\//, nowhere)
+    const { api, answer, through, sentTo, places, close } = await startAfter(
+      [listed(shop), listed(rival), listed(odd)],
+      { others: [{ ...odd, uri }] },
+    )
+    expect((await api.call(odd, "GET", "/products/1")).status).toBeGreaterThanOrEqual(500)
+    const before = places()
+    const response = api.call(shop, "GET", "/products/1")
+    await untilAsked()
+    answer.resolve(through(shop))
+    expect((await response).status).toBe(200)
+    expect(sentTo(shop)).toHaveLength(1)
+    expect(places()).toBe(before + 1)
+    await close()
+  }
+})
+
+test("a session at a server that is gone does not hold up a request that another one serves", async () => {
+  const { api, answer, stopListening, places, close } = await startAfter([listed(shop), listed(rival)])
+  stopListening()
+  const response = api.call(shop, "GET", "/products/1")
+  answer.resolve({ state: "active", uri: shop.uri, fleet: FLEET })
+  expect((await response).status).toBe(200)
+  await expect.poll(places).toBe(1)
+  await close()
+})
+
+test("a session that needed no password and ends before its secret is read is not used", async () => {
+  const [file] = await world.sql<{ hba_file: string }>("postgres", "show hba_file")
+  const rules = await readFile(file!.hba_file, "utf8")
+  await writeFile(file!.hba_file, `host "${shop.database}" all all trust\n${rules}`)
+  await world.admin.query("select pg_reload_conf()")
+  const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)])
+  const response = api.call(shop, "GET", "/products/1")
+  const sessions = () =>
+    world.sql(
+      "postgres",
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${shop.database}'`,
+    )
+  await expect.poll(sessions).toHaveLength(1)
+  await expect.poll(places).toBe(1)
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(2)
+  expect(places()).toBe(2)
+  await close()
+  await writeFile(file!.hba_file, rules)
+  await world.admin.query("select pg_reload_conf()")
 })

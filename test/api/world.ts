@@ -212,9 +212,10 @@ async function serve(vault: FakeVault, options: ServeOptions) {
   )
   const headStarts = createHeadStarts({
     knownById: directory.knownById,
-    reserve: (tenant) => pools.reserve(tenant),
+    reserve: (...session) => pools.reserve(...session),
     connectTimeout: 60_000,
     life: options.headStartLife ?? 60_000,
+    statementTimeout: options.pools?.statementTimeout ?? 10_000,
   })
   const credentials = cacheCredentials(headStarts.beside(readVault), {
     now,
@@ -241,7 +242,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
       statementTimeout: 10_000,
       checkMarker: assertMarker,
       idleTimeout: 30_000,
-      takeBegun: headStarts.take,
+      headStarts,
       ...options.pools,
     },
     log,
