@@ -19,11 +19,6 @@ export type ConnectionSettings = {
   connectTimeout: number
   statementTimeout: number
   checkMarker: CheckMarker
-  /** Sessions that are begun before their secrets are read, see head-start.ts. */
-  headStarts?: {
-    take: (tenant: TenantId, uri: string) => Session | undefined
-    learn: (tenant: TenantId, uri: string) => void
-  }
 }
 
 export type Connection = {
@@ -82,22 +77,24 @@ export class NotConnected extends Error {
   }
 }
 
-/** A connection to the database that is marked as `tenant`'s. Throws NotConnected; its cause may be MarkerMismatch. */
+/**
+ * A connection to the database that is marked as `tenant`'s; over the session `begun`, where there is one that leads to it.
+ * Throws NotConnected; its cause may be MarkerMismatch.
+ */
 export async function openConnection(
   tenant: TenantId,
   credential: ActiveCredential,
   settings: ConnectionSettings,
+  begun?: Session,
 ): Promise<Connection> {
   const { uri } = credential
-  const { headStarts } = settings
-  const session = headStarts?.take(tenant, uri) ?? beginSession(uri, settings.connectTimeout)
+  const session = begun ?? beginSession(uri, settings.connectTimeout)
   const connection = wrap(uri, session, settings)
   try {
     await session.connected
     const results = await connection.query(introduction(settings.statementTimeout))
     const [, , comment] = results as unknown as QueryResult<{ marker: string }>[]
     settings.checkMarker(comment!.rows[0]?.marker ?? null, tenant, credential.fleet)
-    headStarts?.learn(tenant, uri)
     connection.openedAt = performance.now()
     return connection
   } catch (error) {

@@ -13,8 +13,6 @@ import { beginSession, endSession, type Session, socketOf } from "./sessions.ts"
 export type HeadStarts = {
   /** The same reader, beside which sessions begin. */
   beside: (readVault: CredentialReader) => CredentialReader
-  /** The session that was begun for `tenant`, where it leads to what `uri` names; it gets its password, and the caller ends it. */
-  take: (tenant: TenantId, uri: string) => Session | undefined
   /** Says where the tenant was found. */
   learn: (tenant: TenantId, uri: string) => void
 }
@@ -33,7 +31,7 @@ export type HeadStartOptions = {
 type HeadStart = {
   /** The connection string that it was begun by. */
   expected: string
-  isWaiting: () => boolean
+  isEnding: () => boolean
   give: (password: string) => Session
   /** Resolves when the server has surely given it up. */
   end: () => Promise<void>
@@ -63,7 +61,7 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
     const expected = begun.has(tenant) ? undefined : expect(tenant)
     if (expected === undefined) return
     const giveBack = reserve(tenant, expected, {
-      leadsTo: (uri) => leadsTo(tenant, uri),
+      give: (uri) => give(tenant, uri),
       end: () => end(tenant),
     })
     if (!giveBack) return
@@ -79,12 +77,18 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
     }
   }
 
-  function leadsTo(tenant: TenantId, uri: string): boolean {
+  function give(tenant: TenantId, uri: string): Session | undefined {
     const session = begun.get(tenant)
-    if (!session) return false
-    const isExpected = session.expected === withoutPassword(uri)
-    if (!isExpected) mistakes.set(tenant, session.expected)
-    return isExpected && session.isWaiting()
+    if (!session) return undefined
+    if (session.expected !== withoutPassword(uri)) {
+      mistakes.set(tenant, session.expected)
+      return undefined
+    }
+    if (session.isEnding()) return undefined
+    // As pg itself reads it.
+    const { password } = new Client({ connectionString: uri })
+    begun.delete(tenant)
+    return session.give(password ?? "")
   }
 
   const end = async (tenant: TenantId): Promise<void> => begun.get(tenant)?.end()
@@ -100,15 +104,6 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
         void end(tenant)
         throw error
       }
-    },
-
-    take(tenant, uri) {
-      if (!leadsTo(tenant, uri)) return undefined
-      // As pg itself reads it.
-      const { password } = new Client({ connectionString: uri })
-      const session = begun.get(tenant)!.give(password ?? "")
-      begun.delete(tenant)
-      return session
     },
 
     learn(tenant, uri) {
@@ -156,7 +151,7 @@ function hold(
 
   return {
     expected,
-    isWaiting: () => !isGiven && ending === undefined,
+    isEnding: () => ending !== undefined,
     give(secret) {
       isGiven = true
       clearTimeout(timer)

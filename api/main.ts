@@ -109,7 +109,7 @@ async function serve(config: Config): Promise<void> {
         connectTimeout: config.CONNECT_TIMEOUT_MS,
         statementTimeout: config.STATEMENT_TIMEOUT_MS,
         checkMarker: assertMarker,
-        headStarts,
+        learn: headStarts.learn,
         idleTimeout: config.POOL_IDLE_MS,
       },
       log,

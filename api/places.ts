@@ -8,6 +8,7 @@ import { createExchanges, expectSoon } from "./exchanges.ts"
 import { createFrequency } from "./frequency.ts"
 import { type Lane, leastMissed, type Promised } from "./lanes.ts"
 import { createQueue, type Queue } from "./queue.ts"
+import type { Session } from "./sessions.ts"
 
 export type PlacesSettings = {
   /** Most places of one tenant, and of all of them. */
@@ -21,7 +22,8 @@ export type PlacesSettings = {
 
 /** A session that has begun before its tenant asked for one. */
 type Unclaimed = {
-  leadsTo: (uri: string) => boolean
+  /** The session, where it leads to what `uri` names: it gets its password then, and the caller ends it. */
+  give: (uri: string) => Session | undefined
   /** Resolves when the server has surely given it up. */
   end: () => Promise<void>
 }
@@ -42,8 +44,8 @@ export type Places = {
    * tenant has one. Unless it is claimed, whoever gets the result gives the place back by it.
    */
   reserve: (tenant: TenantId, uri: string, session: Unclaimed) => (() => void) | undefined
-  /** Whether a place was reserved whose session leads to `uri`: from now on it is like any other of the lane's. */
-  claim: (lane: Lane, uri: string) => boolean
+  /** The session that a place was reserved for, where it leads to `uri`; the place is like any other of the lane's then. */
+  claim: (lane: Lane, uri: string) => Session | undefined
   /** The place is free. */
   free: (lane: Lane) => void
   /** Ends the session, and then its place is free, for whom it was promised to before all others. */
@@ -99,25 +101,25 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     serve(heir)
   }
 
-  function reserve(tenant: TenantId, uri: string, session: Unclaimed): (() => void) | undefined {
+  function reserve(tenant: TenantId, uri: string, unclaimed: Unclaimed): (() => void) | undefined {
     if (isOver || lanes.has(tenant) || places >= budget) return undefined
     const lane = newLane(tenant, uri)
     lanes.set(tenant, lane)
     places++
     lane.places++
-    reserved.set(lane, session)
+    reserved.set(lane, unclaimed)
     return () => {
       if (reserved.delete(lane)) free(lane)
     }
   }
 
-  function claim(lane: Lane, uri: string): boolean {
-    const session = reserved.get(lane)
-    if (!session) return false
-    const isRight = session.leadsTo(uri)
-    if (isRight) reserved.delete(lane)
+  function claim(lane: Lane, uri: string): Session | undefined {
+    const unclaimed = reserved.get(lane)
+    if (!unclaimed) return undefined
+    const session = unclaimed.give(uri)
+    if (session) reserved.delete(lane)
     else giveUp(lane)
-    return isRight
+    return session
   }
 
   /** Ends a session that nobody has claimed. */

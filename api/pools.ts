@@ -18,6 +18,7 @@ import { assertPresent } from "./failures.ts"
 import type { Lane, Promised } from "./lanes.ts"
 import { createPlaces, type Places, type PlacesSettings } from "./places.ts"
 import { PoolBusy } from "./queue.ts"
+import type { Session } from "./sessions.ts"
 import { createSharing } from "./sharing.ts"
 
 export type PoolSettings = ConnectionSettings &
@@ -25,6 +26,8 @@ export type PoolSettings = ConnectionSettings &
     /** Most requests that wait, per tenant, and over all. */
     maxWaiting: number
     maxWaitingTotal: number
+    /** Told where a tenant was found, see head-start.ts. */
+    learn?: (tenant: TenantId, uri: string) => void
   }
 
 export type Pools = {
@@ -54,6 +57,9 @@ export type Pools = {
 const SHORTEST_TURN = 20
 const TURN = 3
 
+/** What a connection is made of: a session that has begun, or a turn to begin one. */
+type Start = { place?: Exchange; session?: Session }
+
 /** No connection is made before one is asked for. */
 export function createPools(settings: PoolSettings, log: Logger): Pools {
   const places = createPlaces(settings)
@@ -70,10 +76,15 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
   }
 
   /** Makes a connection in a place that is taken already. */
-  async function connect(lane: Lane, credential: ActiveCredential, place?: Exchange): Promise<Connection> {
+  async function connect(
+    lane: Lane,
+    credential: ActiveCredential,
+    { place, session }: Start,
+  ): Promise<Connection> {
     try {
       const begun = performance.now()
-      const connection = await openConnection(lane.tenant, credential, settings)
+      const connection = await openConnection(lane.tenant, credential, settings, session)
+      settings.learn?.(lane.tenant, credential.uri)
       connectTime += (connection.openedAt - begun - connectTime) / 8
       void connection.ended.then(() => forget(lane, connection))
       return connection
@@ -99,10 +110,11 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
       assertPresent(signal)
       const idle = places.popIdle(lane, credential.uri)
       if (idle) return idle
-      if (places.claim(lane, credential.uri)) return connect(lane, credential)
+      const session = places.claim(lane, credential.uri)
+      if (session) return connect(lane, credential, { session })
       assertRoom(lane)
       const granted = await places.wait(lane, signal)
-      if ("place" in granted) return connect(lane, credential, granted.place)
+      if ("place" in granted) return connect(lane, credential, granted)
       const { connection } = granted
       if (connection.uri === credential.uri && !connection.isBroken()) return connection
       places.close(lane, connection)

@@ -5,7 +5,7 @@ import { TransientError } from "../../reconciler/errors.ts"
 import type { Credential, CredentialReader } from "../../reconciler/providers/vault.ts"
 import { loginRole, type TenantId } from "../../reconciler/tenant.ts"
 import { startProxy } from "./proxy.ts"
-import { type Api, FLEET, startWorld, type TestTenant, type World } from "./world.ts"
+import { type Answer, type Api, FLEET, startWorld, type TestTenant, type World } from "./world.ts"
 
 let world: World
 let shop: TestTenant
@@ -96,6 +96,18 @@ const untilAsked = () =>
       ),
     )
     .toHaveLength(1)
+
+/** The shop's session has ended and left its place; the secret comes, and another one serves. */
+async function expectAnother(
+  { answer, through, sentTo, places }: Awaited<ReturnType<typeof startAfter>>,
+  response: Promise<Answer>,
+): Promise<void> {
+  await expect.poll(places).toBe(1)
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(2)
+  expect(places()).toBe(2)
+}
 
 test("a session begins while its secret is read, gets its password after it, and is the one that is used", async () => {
   const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)])
@@ -194,18 +206,14 @@ test("a session whose secret takes too long leaves its place, and the request ha
 })
 
 test("a session that ends before its secret is read leaves its place, and the request has another one", async () => {
-  const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)])
-  const response = api.call(shop, "GET", "/products/1")
+  const started = await startAfter([listed(shop), listed(rival)])
+  const response = started.api.call(shop, "GET", "/products/1")
   await untilAsked()
   await world.admin.query(
     "select pg_terminate_backend(pid) from pg_stat_activity where state = 'starting' and wait_event = 'ClientRead'",
   )
-  await expect.poll(places).toBe(1)
-  answer.resolve(through(shop))
-  expect((await response).status).toBe(200)
-  expect(sentTo(shop)).toHaveLength(2)
-  expect(places()).toBe(2)
-  await close()
+  await expectAnother(started, response)
+  await started.close()
 })
 
 test("a password with signs that a connection string must escape opens the session that was begun", async () => {
@@ -310,20 +318,16 @@ test("a session that needed no password and ends before its secret is read is no
   const rules = await readFile(file!.hba_file, "utf8")
   await writeFile(file!.hba_file, `host "${shop.database}" all all trust\n${rules}`)
   await world.admin.query("select pg_reload_conf()")
-  const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)])
-  const response = api.call(shop, "GET", "/products/1")
+  const started = await startAfter([listed(shop), listed(rival)])
+  const response = started.api.call(shop, "GET", "/products/1")
   const sessions = () =>
     world.sql(
       "postgres",
       `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${shop.database}'`,
     )
   await expect.poll(sessions).toHaveLength(1)
-  await expect.poll(places).toBe(1)
-  answer.resolve(through(shop))
-  expect((await response).status).toBe(200)
-  expect(sentTo(shop)).toHaveLength(2)
-  expect(places()).toBe(2)
-  await close()
+  await expectAnother(started, response)
+  await started.close()
   await writeFile(file!.hba_file, rules)
   await world.admin.query("select pg_reload_conf()")
 })

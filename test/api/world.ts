@@ -242,7 +242,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
       statementTimeout: 10_000,
       checkMarker: assertMarker,
       idleTimeout: 30_000,
-      headStarts,
+      learn: headStarts.learn,
       ...options.pools,
     },
     log,
