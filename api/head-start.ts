@@ -3,6 +3,7 @@
  * and the server is the one where another tenant of the cell was found; only the password is missing. It is sent only where
  * the secret names that very place, and otherwise the session ends unused.
  */
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { Client } from "pg"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
@@ -57,23 +58,26 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
     return uri.href === mistakes.get(tenant) ? undefined : uri.href
   }
 
-  function begin(tenant: TenantId): void {
+  /** Whether a session begins now. */
+  function begin(tenant: TenantId): boolean {
     const expected = begun.has(tenant) ? undefined : expect(tenant)
-    if (expected === undefined) return
+    if (expected === undefined) return false
     const giveBack = reserve(tenant, expected, {
       give: (uri) => give(tenant, uri),
       end: () => end(tenant),
     })
-    if (!giveBack) return
+    if (!giveBack) return false
     try {
       const session = hold(expected, options, () => {
         if (begun.get(tenant) === session) begun.delete(tenant)
         giveBack()
       })
       begun.set(tenant, session)
+      return true
     } catch {
       // Who asks for the tenant meets the same, and says so.
       giveBack()
+      return false
     }
   }
 
@@ -95,7 +99,11 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
 
   return {
     beside: (readVault) => async (tenant) => {
-      begin(tenant)
+      if (begin(tenant)) {
+        // A server that is near accepts in the loop's next turn, and works while the call to the vault is put together.
+        await nextTurn()
+        await nextTurn()
+      }
       try {
         const credential = await readVault(tenant)
         if (credential?.state !== "active") void end(tenant)
