@@ -1,14 +1,15 @@
 /**
- * The first request to a tenant of whom the API knows nothing yet: its secret is read and its database connected to. One
- * tenant after the other is asked for both ways, in changing order; both sides have done it as often before, and both keep
- * their sessions, so that they meet the same server.
+ * The first request to a tenant whose secret was never read and who has no connection. One tenant after the other is asked
+ * for both ways, in changing order; both sides have done it as often before, and both keep their sessions, so that they meet
+ * the same server.
  */
 import { once } from "node:events"
 import { Agent, get, type IncomingMessage } from "node:http"
+import path from "node:path"
 import { text } from "node:stream/consumers"
-import { Client } from "pg"
 import { alternately } from "../alternate.ts"
 import type { Bench } from "../bench.ts"
+import { startChild } from "../child.ts"
 import { type BenchTenant, type Fleet, startFleet } from "../api/fleet.ts"
 import { startOurs } from "../api/servers.ts"
 
@@ -48,20 +49,20 @@ export const bench: Bench = {
   },
 }
 
-/** The tenants before the last `counted` ones warm both sides up. */
+/** Both sides by processes that are as new. The tenants before the last `counted` ones warm them up. */
 async function askForAll(fleet: Fleet, counted: number) {
-  const server = await startOurs(fleet, fleet.tenants.length)()
+  const hand = startChild(path.join(import.meta.dirname, "../cold/by-hand.ts"), [], {})
+  const server = await startOurs(fleet, fleet.tenants.length, { AUTH: "off", POOL_IDLE_MS: "600000" })()
   const agent = new Agent({ keepAlive: true })
-  const kept: Client[] = []
-  const byHand = { times: [] as number[], ask: (tenant: BenchTenant) => connectAndQuery(fleet, tenant, kept) }
+  const byHand = {
+    times: [] as number[],
+    ask: (tenant: BenchTenant) => hand.ask<number>(fleet.uriOf(tenant)),
+  }
   const ours = { times: [] as number[], ask: ({ id }: BenchTenant) => askServer(server.url, agent, id) }
   try {
     for (const [n, tenant] of fleet.tenants.entries()) {
-      for (const { times, ask } of n % 2 === 0 ? [byHand, ours] : [ours, byHand]) {
-        const begun = performance.now()
-        await ask(tenant)
-        times.push(performance.now() - begun)
-      }
+      for (const { times, ask } of n % 2 === 0 ? [byHand, ours] : [ours, byHand])
+        times.push(await ask(tenant))
     }
     return {
       [BY_HAND]: summarize(byHand.times.slice(-counted)),
@@ -69,7 +70,7 @@ async function askForAll(fleet: Fleet, counted: number) {
     }
   } finally {
     agent.destroy()
-    await Promise.all([server.stop(), ...kept.map((client) => client.end())])
+    await Promise.all([server.stop(), hand.close()])
   }
 }
 
@@ -79,17 +80,12 @@ function summarize(times: readonly number[]) {
   return { "p50 ms": at(0.5), "p99 ms": at(0.99) }
 }
 
-async function connectAndQuery(fleet: Fleet, tenant: BenchTenant, kept: Client[]): Promise<void> {
-  const client = new Client({ connectionString: fleet.uriOf(tenant) })
-  await client.connect()
-  await client.query("select id, name, price, description from products order by id limit $1", [21])
-  kept.push(client)
-}
-
-/** By node:http, which takes less of the measuring process than fetch does. */
-async function askServer(url: string, agent: Agent, tenant: string): Promise<void> {
+/** Milliseconds. By node:http, which takes less of the measuring process than fetch does. */
+async function askServer(url: string, agent: Agent, tenant: string): Promise<number> {
+  const begun = performance.now()
   const asked = get(`${url}/products?limit=20`, { agent, headers: { "X-TenantId": tenant } })
   const [answer] = (await once(asked, "response")) as [IncomingMessage]
   const body = await text(answer)
   if (answer.statusCode !== 200) throw new Error(`the API answers ${answer.statusCode}: ${body}`)
+  return performance.now() - begun
 }
