@@ -68,10 +68,16 @@ export type Places = {
   end: () => Promise<void>
 }
 
+/**
+ * Uses over which tenants are compared. In fewer of them chance decides between those that are about as much in use, and
+ * more sessions are exchanged; a busy process has made so many in a minute, and where one is not busy an exchange costs little.
+ */
+const WINDOW = 100_000
+
 /** No place is taken. */
 export function createPlaces({ budget, maxConnections, wait, idleTimeout }: PlacesSettings): Places {
   const lanes = new Map<TenantId, Lane>()
-  const frequency = createFrequency<TenantId>(Math.max(10_000, 16 * budget))
+  const frequency = createFrequency<TenantId>(WINDOW)
   const exchanges = createExchanges(serve)
   const queue = createQueue({
     patience: wait,

@@ -1,4 +1,4 @@
-/** Who waits for a connection, in order, for a bounded time. */
+/** Who waits for a connection, for a bounded time, and who of them is next. */
 import type { Connection } from "./connections.ts"
 import type { Departure } from "./departure.ts"
 import type { Exchange } from "./exchanges.ts"
@@ -12,6 +12,8 @@ export class PoolBusy extends Error {
 
 export type Waiter = {
   lane: Lane
+  /** By performance.now(). */
+  since: number
   grant: (granted: Granted) => void
 }
 /** An idle connection, or a free place, in which a session is to begin. */
@@ -23,7 +25,11 @@ export type Queue = {
   size: () => number
   /** Waits in line. Throws PoolBusy when it takes too long, and ClientGone when `signal` aborts. */
   wait: (lane: Lane, signal: Departure | undefined) => Promise<Granted>
-  /** The longest waiting of those whose tenant has no connection at all; they come before all who want one more. */
+  /**
+   * Of those whose tenant has no connection at all, and who come before all who want one more: the one with the greatest
+   * product of how many requests of the tenant wait and for how long (RxW). A session that begins serves all of them, and
+   * however few they are, in time they come first.
+   */
   starving: (which?: Which) => Waiter | undefined
   /** How many such tenants wait, counted up to `limit`. */
   countStarving: (limit: number, which: Which) => number
@@ -63,6 +69,7 @@ export function createQueue({ patience, maxPlaces, onCome, onLeave }: QueueOptio
         }
         const waiter: Waiter = {
           lane,
+          since: performance.now(),
           grant(granted) {
             leave()
             resolve(granted)
@@ -82,7 +89,19 @@ export function createQueue({ patience, maxPlaces, onCome, onLeave }: QueueOptio
         onCome()
       }),
 
-    starving: (which = all) => find(({ lane }) => lane.places === 0 && which(lane)),
+    starving(which = all) {
+      const now = performance.now()
+      let found: Waiter | undefined
+      let most = Number.NEGATIVE_INFINITY
+      for (const waiter of waiters) {
+        const { lane, since } = waiter
+        const worth = requests(lane) * (now - since)
+        if (lane.places > 0 || worth <= most || !which(lane)) continue
+        found = waiter
+        most = worth
+      }
+      return found
+    },
 
     countStarving(limit, which) {
       const lanes = new Set<Lane>()
@@ -98,3 +117,6 @@ export function createQueue({ patience, maxPlaces, onCome, onLeave }: QueueOptio
 }
 
 const all = () => true
+
+/** How many of the tenant's wait; those who join one connection have one place in the queue. */
+const requests = ({ waiting, joining }: Lane) => waiting.size + Math.max(0, (joining?.readers.size ?? 0) - 1)
