@@ -3,8 +3,8 @@
  * and the server is the one where another tenant of the cell was found; only the password is missing. It is sent only where
  * the secret names that very place, and otherwise the session ends unused.
  */
-import { setImmediate as nextTurn } from "node:timers/promises"
 import { Client } from "pg"
+import { TransientError } from "../reconciler/errors.ts"
 import type { CredentialReader } from "../reconciler/providers/vault.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
 import type { NamedTenant } from "./directory.ts"
@@ -58,26 +58,23 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
     return uri.href === mistakes.get(tenant) ? undefined : uri.href
   }
 
-  /** Whether a session begins now. */
-  function begin(tenant: TenantId): boolean {
+  function begin(tenant: TenantId): void {
     const expected = begun.has(tenant) ? undefined : expect(tenant)
-    if (expected === undefined) return false
+    if (expected === undefined) return
     const giveBack = reserve(tenant, expected, {
       give: (uri) => give(tenant, uri),
       end: () => end(tenant),
     })
-    if (!giveBack) return false
+    if (!giveBack) return
     try {
       const session = hold(expected, options, () => {
         if (begun.get(tenant) === session) begun.delete(tenant)
         giveBack()
       })
       begun.set(tenant, session)
-      return true
     } catch {
       // Who asks for the tenant meets the same, and says so.
       giveBack()
-      return false
     }
   }
 
@@ -99,17 +96,14 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
 
   return {
     beside: (readVault) => async (tenant) => {
-      if (begin(tenant)) {
-        // A server that is near accepts in the loop's next turn, and works while the call to the vault is put together.
-        await nextTurn()
-        await nextTurn()
-      }
+      begin(tenant)
       try {
         const credential = await readVault(tenant)
         if (credential?.state !== "active") void end(tenant)
         return credential
       } catch (error) {
-        void end(tenant)
+        // What was read before may be good enough, and then the session is, too.
+        if (!(error instanceof TransientError)) void end(tenant)
         throw error
       }
     },
@@ -118,6 +112,7 @@ export function createHeadStarts(options: HeadStartOptions): HeadStarts {
       const cell = knownById(tenant)?.where?.cell
       const place = withoutPassword(uri)
       if (cell !== undefined && place !== undefined) samples.set(cell, place)
+      if (mistakes.get(tenant) === place) mistakes.delete(tenant)
     },
   }
 }

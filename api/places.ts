@@ -99,12 +99,17 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
   }
 
-  function free(lane: Lane, heir?: Lane): void {
+  /** A place is nobody's any more; `heir` may have it before all others. */
+  function giveBack(heir?: Lane): void {
     places--
-    lane.places--
-    forgetEmpty(lane)
     if (places === 0 && isOver) allClosed.resolve()
     serve(heir)
+  }
+
+  function free(lane: Lane, heir?: Lane): void {
+    lane.places--
+    forgetEmpty(lane)
+    giveBack(heir)
   }
 
   function reserve(tenant: TenantId, uri: string, unclaimed: Unclaimed): (() => void) | undefined {
@@ -128,19 +133,28 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     return session
   }
 
-  /** Ends a session that nobody has claimed. */
+  /** Ends a session that nobody has claimed. Meanwhile its tenant has none, and waits like whoever has none. */
   function giveUp(lane: Lane, promised?: Promised): void {
     const { end } = reserved.get(lane)!
     reserved.delete(lane)
-    close(lane, { close: end }, promised)
+    lane.places--
+    vacate(end, promised, giveBack)
   }
 
-  function close(lane: Lane, connection: Pick<Connection, "close">, promised?: Promised): void {
+  const close = (lane: Lane, connection: Connection, promised?: Promised): void =>
+    vacate(connection.close, promised, (heir) => free(lane, heir))
+
+  /** Ends a session by `end`, and then its place by `release`. */
+  function vacate(
+    end: () => Promise<void>,
+    promised: Promised | undefined,
+    release: (heir?: Lane) => void,
+  ): void {
     if (!promised) closing++
-    const { end } = promised?.exchange ?? expectSoon(() => closing--, serve)
-    void connection.close().finally(() => {
-      end()
-      free(lane, promised?.heir)
+    const exchange = promised?.exchange ?? expectSoon(() => closing--, serve)
+    void end().finally(() => {
+      exchange.end()
+      release(promised?.heir)
     })
   }
 
@@ -186,8 +200,10 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
       const victim = leastMissed(lanes.values(), frequency, need.worth)
       const [unclaimed] = need.worth === Number.POSITIVE_INFINITY ? reserved.keys() : []
       if (victim) close(victim, victim.idle.shift()!.connection, promiseTo(need.lane))
-      else if (unclaimed) giveUp(unclaimed, promiseTo(need.lane))
-      else return
+      else if (unclaimed) {
+        giveUp(unclaimed, promiseTo(need.lane))
+        forgetEmpty(unclaimed)
+      } else return
     }
   }
 

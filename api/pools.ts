@@ -1,7 +1,7 @@
 /**
  * The process's connections to all tenants' databases. One is used by a caller alone, or by several of the same tenant
  * who only read. Where all places are taken, the idle connection that is missed least makes room; one in use never does.
- * Who must wait does so in order, in a bounded queue, for a bounded time.
+ * Who must wait does so in a bounded queue, for a bounded time.
  */
 import type { Logger } from "../reconciler/log.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
@@ -145,15 +145,17 @@ export function createPools(settings: PoolSettings, log: Logger): Pools {
     mayGrow: (lane) => !places.isFull() && lane.places < settings.maxConnections && lane.waiting.size === 0,
   })
 
-  function laneFor(tenant: TenantId, uri: string): Lane {
+  function laneFor(tenant: TenantId, uri: string, signal: Departure | undefined): Lane {
     if (isOver) throw new PoolBusy("the process is ending")
+    assertPresent(signal)
     return places.use(tenant, uri)
   }
 
   return {
-    acquire: async (tenant, credential, signal) => take(laneFor(tenant, credential.uri), credential, signal),
+    acquire: async (tenant, credential, signal) =>
+      take(laneFor(tenant, credential.uri, signal), credential, signal),
     share: async (tenant, credential, signal) =>
-      sharing.share(laneFor(tenant, credential.uri), credential, signal),
+      sharing.share(laneFor(tenant, credential.uri, signal), credential, signal),
 
     release(tenant, connection, sound) {
       const lane = places.of(tenant)

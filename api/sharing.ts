@@ -1,7 +1,7 @@
 /** Several readers on one connection of their tenant's: who joins which one, and when another one is opened. */
 import { type ActiveCredential, type Connection } from "./connections.ts"
 import type { Departure } from "./departure.ts"
-import { assertPresent, ClientGone } from "./failures.ts"
+import { ClientGone } from "./failures.ts"
 import { isSlow, type Joining, type Lane, leastRead, type Reader } from "./lanes.ts"
 
 export type SharingOptions = {
@@ -80,7 +80,6 @@ export function createSharing({ take, popIdle, give, mayGrow, assertRoom }: Shar
 
   return {
     async share(lane, credential, signal) {
-      assertPresent(signal)
       if (isSlow(lane)) return take(lane, credential, signal)
       // Who wants a connection alone has waited longer.
       const found = lane.waiting.size === 0 ? leastRead(lane) : undefined

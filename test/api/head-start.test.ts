@@ -1,7 +1,13 @@
-import { readFile, writeFile } from "node:fs/promises"
+import { once } from "node:events"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { type AddressInfo, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import path from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import type { NamedTenant } from "../../api/directory.ts"
-import { TransientError } from "../../reconciler/errors.ts"
+import { createHeadStarts } from "../../api/head-start.ts"
+import type { Places } from "../../api/places.ts"
+import { TerminalError, TransientError } from "../../reconciler/errors.ts"
 import type { Credential, CredentialReader } from "../../reconciler/providers/vault.ts"
 import { loginRole, type TenantId } from "../../reconciler/tenant.ts"
 import { startProxy } from "./proxy.ts"
@@ -39,7 +45,7 @@ const isPassword = (chunk: string) => chunk.startsWith("p")
  */
 async function startAfter(
   tenants: NamedTenant[],
-  { budget = 40, headStartLife = 60_000, others = [] as TestTenant[] } = {},
+  { budget = 40, headStartLife = 60_000, others = [] as TestTenant[], isAwayFirst = false } = {},
 ) {
   const connections: Sent[] = []
   const proxy = await startProxy(Number(new URL(shop.uri).port), (chunk, connection) => {
@@ -57,7 +63,11 @@ async function startAfter(
     const other = others.find((tenant) => tenant.id === id)
     if (other) return Promise.resolve({ state: "active", uri: other.uri, fleet: FLEET })
     asked.resolve(api.pools.counts().places)
-    return answer.promise
+    const isAway = isAwayFirst
+    isAwayFirst = false
+    return isAway
+      ? Promise.reject(new TransientError("VaultUnavailable", "the vault is away"))
+      : answer.promise
   }
   const api: Api = await world.serve({
     readVault,
@@ -79,6 +89,8 @@ async function startAfter(
     sentTo: ({ database }: TestTenant): Sent[] =>
       connections.filter(([hello = ""]) => hello.includes(`\0${database}\0`)),
     stopListening: () => proxy.close(),
+    farewells: proxy.farewells,
+    hideFarewells: proxy.hideFarewells,
     close: async () => {
       await api.close()
       proxy.close()
@@ -176,7 +188,7 @@ test("a session for a tenant that is not served after all, or whose secret canno
     [{ state: "suspended" }, 403],
     [{ state: "retired" }, 410],
     [undefined, 404],
-    [new TransientError("VaultUnavailable", "the vault is away"), 503],
+    [new TerminalError("VaultForbidden", "the vault refuses"), 503],
   ] as const) {
     const { api, answer, sentTo, places, placesThen, close } = await startAfter([listed(shop), listed(rival)])
     const response = api.call(shop, "GET", "/products/1")
@@ -202,6 +214,87 @@ test("a session whose secret takes too long leaves its place, and the request ha
   answer.resolve(through(shop))
   expect((await response).status).toBe(200)
   expect(sentTo(shop)).toHaveLength(2)
+  await close()
+})
+
+test("a session that is still ending when its secret comes gets no password", async () => {
+  const { api, answer, through, sentTo, places, farewells, hideFarewells, close } = await startAfter(
+    [listed(shop), listed(rival)],
+    { headStartLife: 200 },
+  )
+  hideFarewells()
+  const response = api.call(shop, "GET", "/products/1")
+  await expect.poll(farewells).toBe(1)
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(2)
+  expect(sentTo(shop)[0]!.some(isPassword)).toBe(false)
+  await expect.poll(places, { timeout: 20_000 }).toBe(2)
+  await close()
+})
+
+test("who comes after the vault was away has the session that began before it came back", async () => {
+  const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)], {
+    isAwayFirst: true,
+  })
+  expect((await api.call(shop, "GET", "/products/1")).status).toBe(503)
+  await untilAsked()
+  expect(places()).toBe(2)
+  answer.resolve(through(shop))
+  expect((await api.call(shop, "GET", "/products/1")).status).toBe(200)
+  expect(sentTo(shop)).toHaveLength(1)
+  await close()
+})
+
+test("a tenant whose own session ends slowly waits no longer than who has none", async () => {
+  const where = { database: rival.database, login: loginRole(rival.id, "a") }
+  const { api, answer, through, hideFarewells, farewells, places, close } = await startAfter(
+    [listed(shop, where), listed(rival)],
+    { budget: 2 },
+  )
+  const response = api.call(shop, "GET", "/products/1")
+  await untilAsked()
+  hideFarewells()
+  const evicted = api.pools.counts().evictions
+  answer.resolve(through(shop))
+  await expect.poll(farewells).toBeGreaterThan(0)
+  expect((await response).status).toBe(200)
+  // The rival's idle connection made room: the session that ends slowly still has its place.
+  expect(api.pools.counts().evictions).toBe(evicted + 1)
+  expect(places()).toBe(2)
+  await close()
+})
+
+test("a process that ends does not wait for a session's secret", async () => {
+  const { api, answer, through, sentTo, places, close } = await startAfter([listed(shop), listed(rival)])
+  const response = api.call(shop, "GET", "/products/1")
+  await untilAsked()
+  await api.pools.close()
+  expect(places()).toBe(0)
+  answer.resolve(through(shop))
+  expect((await response).status).toBe(503)
+  expect(sentTo(shop)[0]!.some(isPassword)).toBe(false)
+  await close()
+})
+
+test("a session that cannot even be set up leaves its place", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "tenantry-head-"))
+  const certificate = path.join(folder, "root.pem")
+  await writeFile(certificate, "")
+  const odd = await world.addTenant("head-certificate", { seed: true })
+  const { api, answer, sentTo, places, close } = await startAfter(
+    [listed(shop), listed(rival), listed(odd)],
+    {
+      others: [{ ...odd, uri: `${odd.uri}?sslrootcert=${certificate}&sslmode=disable` }],
+    },
+  )
+  expect((await api.call(odd, "GET", "/products/1")).status).toBe(200)
+  await rm(folder, { recursive: true })
+  const response = api.call(shop, "GET", "/products/1")
+  answer.resolve({ state: "suspended" })
+  expect((await response).status).toBe(403)
+  expect(sentTo(shop)).toHaveLength(0)
+  expect(places()).toBe(2)
   await close()
 })
 
@@ -255,6 +348,7 @@ test("a session whose secret is still being read leaves its place to who waits w
   const response = api.call(shop, "GET", "/products/1")
   await untilAsked()
   expect((await api.call(other, "GET", "/products/1")).status).toBe(200)
+  expect(api.pools.counts().tenants).toBe(2)
   answer.resolve(through(shop))
   expect((await response).status).toBe(200)
   await lock.release()
@@ -330,4 +424,30 @@ test("a session that needed no password and ends before its secret is read is no
   await started.close()
   await writeFile(file!.hba_file, rules)
   await world.admin.query("select pg_reload_conf()")
+})
+
+test("a place that was not the tenant's is not tried again, until the tenant is found there", async () => {
+  const silent = createServer((socket) => socket.resume()).listen(0, "127.0.0.1")
+  await once(silent, "listening")
+  const server = `postgres://login:password@127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const begun: { uri: string; session: Parameters<Places["reserve"]>[2] }[] = []
+  const headStarts = createHeadStarts({
+    knownById: (id) => listed(id === shop.id ? shop : rival),
+    reserve: (_tenant, uri, session) => (begun.push({ uri, session }), () => {}),
+    connectTimeout: 10_000,
+    life: 10_000,
+    statementTimeout: 0,
+  })
+  const read = headStarts.beside(() => Promise.resolve({ state: "active", uri: `${server}/x`, fleet: FLEET }))
+  headStarts.learn(rival.id, `${server}/rival`)
+  await read(shop.id)
+  expect(begun[0]!.session.give(`${server}/another`)).toBeUndefined()
+  await begun[0]!.session.end()
+  await read(shop.id)
+  expect(begun).toHaveLength(1)
+  headStarts.learn(shop.id, begun[0]!.uri)
+  await read(shop.id)
+  expect(begun).toHaveLength(2)
+  await begun[1]!.session.end()
+  silent.close()
 })

@@ -1,7 +1,9 @@
+import { once } from "node:events"
+import { type AddressInfo, createServer } from "node:net"
 import { setImmediate as turn } from "node:timers/promises"
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
 import { loginRole } from "../../reconciler/tenant.ts"
-import { type Api, startWorld, type TestTenant, type World } from "./world.ts"
+import { type Api, FLEET, startWorld, type TestTenant, type World } from "./world.ts"
 
 let world: World
 let tenants: TestTenant[]
@@ -259,4 +261,25 @@ test("a role that may not log in takes no place for good", async () => {
   await world.admin.query(`alter role "${role}" login`)
   await expect.poll(() => api.pools.counts().places).toBe(0)
   expect((await list(api, tenant)).status).toBe(200)
+})
+
+test("a place stays taken after connecting took too long, until the server has noticed", async () => {
+  let [come, left] = [0, 0]
+  const silent = createServer((socket) => {
+    come++
+    socket.on("close", () => left++).resume()
+  }).listen(0, "127.0.0.1")
+  await once(silent, "listening")
+  const uri = new URL(tenants[0]!.uri)
+  uri.port = String((silent.address() as AddressInfo).port)
+  const api = await serve({
+    readVault: () => Promise.resolve({ state: "active", uri: uri.href, fleet: FLEET }),
+    pools: { connectTimeout: 100 },
+    patience: 100,
+  })
+  expect((await list(api, tenants[0]!)).status).toBe(503)
+  await expect.poll(() => come > 0 && left === come).toBe(true)
+  expect(api.pools.counts().places).toBe(come)
+  await expect.poll(() => api.pools.counts().places, { timeout: 20_000 }).toBe(0)
+  silent.close()
 })

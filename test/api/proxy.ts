@@ -13,8 +13,10 @@ export async function startProxy(port: number, hear: (chunk: Buffer, connection:
   let armed: Cut | undefined
   let cuts = 0
   let connections = 0
+  let farewells = 0
+  let isDeaf = false
   const sockets = new Set<Socket>()
-  const server = createServer((inward) => {
+  const server = createServer({ allowHalfOpen: true }, (inward) => {
     const connection = connections++
     const outward = connect(port, "127.0.0.1")
     const end = () => {
@@ -40,6 +42,10 @@ export async function startProxy(port: number, hear: (chunk: Buffer, connection:
       outward.once("data", end)
       outward.write(chunk)
     })
+    inward.on("end", () => {
+      farewells++
+      if (!isDeaf) outward.end()
+    })
     outward.on("data", (chunk) => inward.write(chunk))
   })
   server.listen(0, "127.0.0.1")
@@ -48,6 +54,10 @@ export async function startProxy(port: number, hear: (chunk: Buffer, connection:
     port: (server.address() as AddressInfo).port,
     cutNextCommit: (how: Cut) => void (armed = how),
     cuts: () => cuts,
+    /** How many connections the API has ended. */
+    farewells: () => farewells,
+    /** From now on the server does not hear that the API ends a connection. */
+    hideFarewells: () => void (isDeaf = true),
     close() {
       for (const socket of sockets) socket.destroy()
       server.close()
