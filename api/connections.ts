@@ -3,7 +3,7 @@ import type { QueryResult } from "pg"
 import { parseMarker, type TenantId } from "../reconciler/tenant.ts"
 import { cancelQuery } from "./cancel.ts"
 import type { Departure } from "./departure.ts"
-import { codeOf } from "./failures.ts"
+import { codeOf, isDismissal } from "./failures.ts"
 import { holdWrites } from "./flush.ts"
 import { createInFlight, type Flight, HeldUp } from "./in-flight.ts"
 import { type Columns, Run, type Statement, type Value } from "./prepared.ts"
@@ -180,7 +180,8 @@ export const assertMarker: CheckMarker = (comment, tenant, fleet) => {
 }
 
 /** Whether a statement failed because of its connection and who else is on it, and not because of itself. */
-export const isConnectionLost = (connection: Connection, error: unknown): boolean =>
-  connection.isBroken() ||
-  error instanceof HeldUp ||
-  /^(?:08|57P0|25P0[34]|E[A-Z]{3,}$)/.test(codeOf(error) ?? "")
+export function isConnectionLost(connection: Connection, error: unknown): boolean {
+  const code = codeOf(error) ?? ""
+  const isGone = isDismissal(code) || /^(?:08|E[A-Z]{3,}$)/.test(code)
+  return isGone || connection.isBroken() || error instanceof HeldUp
+}

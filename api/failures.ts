@@ -8,6 +8,9 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined
 }
 
+/** Whether Postgres ends a session with this SQLSTATE: told to, idle for too long, or a transaction for too long. */
+export const isDismissal = (code: string): boolean => /^(?:57P0|25P0[34])/.test(code)
+
 const QUERY_CANCELED = "57014"
 /** Whether a statement took too long, by the server's clock or by ours. */
 export const isTimeout = (error: unknown): boolean =>

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client } from "pg"
-import { codeOf } from "./failures.ts"
+import { codeOf, isDismissal } from "./failures.ts"
 
 /** `connected` settles when it can be used, or will not be; `ended` when its socket is closed. */
 export type Session = {
@@ -21,8 +21,6 @@ const FAREWELL = 2000
 const UNNOTICED = 2000
 /** What says of a socket that there is no server at its other end any more. */
 const GONE = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE"])
-/** Errors with which Postgres ends a session that has begun: told to, idle for too long, or a transaction for too long. */
-const DISMISSED = /^(?:57P..|25P0[34])$/
 
 /**
  * Begins a session where `uri` leads. `password`, where that has none, is asked for when the server wants it. The caller
@@ -43,7 +41,7 @@ export function beginSession(uri: string, connectTimeout: number, password?: () 
   let hasBegun = false
   let isDismissed = false
   // Who cannot begin is sent away by any error.
-  wireOf(client).on("errorMessage", ({ code = "" }) => (isDismissed ||= !hasBegun || DISMISSED.test(code)))
+  wireOf(client).on("errorMessage", ({ code = "" }) => (isDismissed ||= !hasBegun || isDismissal(code)))
   const connected = client.connect().then(() => (hasBegun = true))
   const isGivenUp = () => isDismissed || isClosedThere(socketOf(client))
   return { client, connected, ended, hasBegun: () => hasBegun, isGivenUp }
