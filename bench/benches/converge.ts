@@ -15,7 +15,7 @@ const RATE = "tenants a second"
 export const bench: Bench = {
   name: "converge",
   summary: "new tenants: database, roles, migrations, secret",
-  rounds: { full: 7, quick: 1 },
+  rounds: { full: 15, quick: 1 },
   // A round's databases, and Postgres's log.
   inMemory: { full: 3e9, quick: 2e9 },
   async *scenes({ isQuick, folder, place }) {

@@ -3,9 +3,10 @@ import { fork } from "node:child_process"
 import { once } from "node:events"
 import path from "node:path"
 import { removePostgres, startPostgres, type Postgres } from "../../local/postgres.ts"
+import { alternately } from "../alternate.ts"
 import type { Bench, Contestant, Scene, Target } from "../bench.ts"
 import { makeWays, type Way } from "../migrate/contestants.ts"
-import { AT_ONCE, forAll, makeEmpty, uriOf } from "../migrate/databases.ts"
+import { AT_ONCE, forAll, makeEmpty, settle, uriOf } from "../migrate/databases.ts"
 
 const RATE = "databases a second"
 const METRICS = [{ name: RATE, digits: 1, isCompared: true }]
@@ -19,7 +20,7 @@ export const bench: Bench = {
   // The databases of all contestants, and Postgres's log.
   inMemory: { full: 11e9, quick: 2e9 },
   async *scenes({ isQuick, folder, place }) {
-    const count = isQuick ? 12 : 200
+    const count = isQuick ? 16 : 200
     const directory = path.join(folder, "postgres")
     const postgres = await startPostgres({ directory, settings: { autovacuum: "off" } })
     const relay = fork(
@@ -35,9 +36,8 @@ export const bench: Bench = {
       const near = [`near, ${place}`, undefined] as const
       const far = [`${FAR} ms away, ${place}`, Number(said)] as const
       for (const [where, port] of isQuick ? [near] : [near, far]) {
-        const warmups = isQuick ? 0 : 1
-        yield { ...applying({ ways, postgres, count, where, port }), warmups }
-        yield { ...checking({ ways, postgres, count, where, port }), warmups }
+        yield applying({ ways, postgres, count, where, port })
+        yield checking({ ways, postgres, count, where, port })
       }
     } finally {
       relay.disconnect()
@@ -52,18 +52,12 @@ type Place = { ways: Way[]; postgres: Postgres; count: number; where: string; po
 const namesOf = (way: Way, count: number) =>
   Array.from({ length: count }, (_, n) => `${way.name.replaceAll("-", "_")}_${n}`)
 
-function applying({ ways, postgres, count, where, port }: Place): Scene {
-  const measured = (way: Way): Contestant => ({
-    ...way,
-    measure: async () => {
-      const names = namesOf(way, count)
-      await makeEmpty(postgres, names)
-      return { [RATE]: count / (await forAll(names, (name) => way.apply(uriOf(postgres, name, port)))) }
-    },
-  })
+function applying(place: Place): Scene {
+  const { ways, postgres, count, where } = place
+  const names = ways.flatMap((way) => namesOf(way, count))
   return {
     name: `apply to ${count} databases, ${where}`,
-    contestants: ways.map(measured),
+    contestants: inTurns(place, "apply", () => makeEmpty(postgres, names)),
     metrics: METRICS,
     anchor: "limit",
     targets: [target("limit", 0.9), target("node-pg-migrate", 1.1), target("knex", 1.5), target("dbmate", 2)],
@@ -71,21 +65,37 @@ function applying({ ways, postgres, count, where, port }: Place): Scene {
 }
 
 /** Of the databases that the scene before has left. */
-function checking({ ways, postgres, count, where, port }: Place): Scene {
-  const measured = (way: Way): Contestant => ({
-    ...way,
-    measure: async () => {
-      const names = namesOf(way, count)
-      return { [RATE]: count / (await forAll(names, (name) => way.check(uriOf(postgres, name, port)))) }
-    },
-  })
+function checking(place: Place): Scene {
   return {
-    name: `ask ${count} databases, ${where}`,
-    contestants: ways.map(measured),
+    name: `ask ${place.count} databases, ${place.where}`,
+    contestants: inTurns(place, "check", async () => {}),
     metrics: METRICS,
     anchor: "limit",
     targets: [target("limit", 0.9)],
   }
+}
+
+/** The ways take turns at a few of their databases each, and each goes first, second, and so on. */
+function inTurns(
+  { ways, postgres, count, port }: Place,
+  step: "apply" | "check",
+  prepare: () => Promise<void>,
+): Contestant[] {
+  const share = Math.max(AT_ONCE, Math.ceil(count / ways.length))
+  const measureOf = alternately(async () => {
+    await prepare()
+    const seconds = new Map(ways.map((way) => [way, 0]))
+    for (let start = 0, turn = 0; start < count; start += share, turn++) {
+      for (const way of [...ways.slice(turn), ...ways.slice(0, turn)]) {
+        const names = namesOf(way, count).slice(start, start + share)
+        await settle(postgres)
+        const taken = await forAll(names, (name) => way[step](uriOf(postgres, name, port)))
+        seconds.set(way, seconds.get(way)! + taken)
+      }
+    }
+    return Object.fromEntries(ways.map((way) => [way.name, { [RATE]: count / seconds.get(way)! }]))
+  })
+  return ways.map(({ name, role }) => ({ name, role, measure: measureOf(name) }))
 }
 
 const target = (against: string, atLeast: number): Target => ({

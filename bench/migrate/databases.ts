@@ -2,6 +2,7 @@
 import { Client } from "pg"
 import type { Postgres } from "../../local/postgres.ts"
 import { withDatabase } from "../../reconciler/providers/postgres.ts"
+import { ask } from "../sql.ts"
 import { handOut } from "../workers.ts"
 
 /** How many are made, and worked on, at once. */
@@ -16,20 +17,21 @@ export async function forAll<T>(items: readonly T[], task: (item: T) => Promise<
   return (performance.now() - started) / 1000
 }
 
-/** Drops what is there of these and makes them again; then no checkpoint is due. */
+/** Drops what is there of these and makes them again. */
 export async function makeEmpty({ superuserUri }: Postgres, names: readonly string[]): Promise<void> {
-  await forAll(names, async (name) => {
+  await handOut(names, AT_ONCE, async (left) => {
     const admin = new Client({ connectionString: superuserUri })
     await admin.connect()
-    await admin.query(`drop database if exists "${name}" with (force)`)
-    await admin.query(`create database "${name}"`)
+    for (const name of left) {
+      await admin.query(`drop database if exists "${name}" with (force)`)
+      await admin.query(`create database "${name}"`)
+    }
     await admin.end()
   })
-  const admin = new Client({ connectionString: superuserUri })
-  await admin.connect()
-  await admin.query("checkpoint")
-  await admin.end()
 }
+
+/** So that no checkpoint is due while somebody is measured. */
+export const settle = ({ superuserUri }: Postgres): Promise<void> => ask(superuserUri, "checkpoint")
 
 /** `superuserUri` with another database, and where a relay is between, its port. */
 export const uriOf = ({ superuserUri }: Postgres, name: string, port: number | undefined): string => {
