@@ -95,8 +95,9 @@ export function createQueue({ patience, maxPlaces, onCome, onLeave }: QueueOptio
       let most = Number.NEGATIVE_INFINITY
       for (const waiter of waiters) {
         const { lane, since } = waiter
+        if (lane.places > 0) continue
         const worth = requests(lane) * (now - since)
-        if (lane.places > 0 || worth <= most || !which(lane)) continue
+        if (worth <= most || !which(lane)) continue
         found = waiter
         most = worth
       }
