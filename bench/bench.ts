@@ -8,8 +8,11 @@ export type Figures = Readonly<Record<string, number>>
 
 export type Contestant = {
   name: string
-  /** ours: this repository. peer: what a user would pick instead. limit: what nothing can be better than. */
-  role: "ours" | "peer" | "limit"
+  /**
+   * ours: this repository. peer: what a user would pick instead. limit: the least that the work needs. bare: the same without
+   * what the product is for.
+   */
+  role: "ours" | "peer" | "limit" | "bare"
   /** One turn, with everything that it needs made before and ended after what is timed. */
   measure: () => Promise<Figures>
 }

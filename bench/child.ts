@@ -8,6 +8,14 @@ export type Child = {
   close: () => Promise<void>
 }
 
+/** What it prints first; throws where it ends instead. */
+export async function firstWords(child: ChildProcess): Promise<string> {
+  const ended = once(child, "exit").then(() => undefined)
+  const said = (await Promise.race([once(child.stdout!, "data"), ended])) as [Buffer] | undefined
+  if (!said) throw new Error(`${child.spawnargs[1]} has ended: see above`)
+  return said[0].toString()
+}
+
 /** Starts `program` with this environment added to ours; what it prints is seen. */
 export function startChild(program: string, words: readonly string[], env: Record<string, string>): Child {
   const child: ChildProcess = fork(program, words, {

@@ -15,8 +15,6 @@ import { renderScene } from "./table.ts"
 
 const BENCHES = path.join(import.meta.dirname, "benches")
 
-class Interrupted extends Error {}
-
 const say = (text: string) => void process.stderr.write(`${text}\n`)
 const print = (text: string) => void process.stdout.write(`${text}\n`)
 
@@ -29,10 +27,15 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
-await main().catch((error: unknown) => {
-  process.exitCode = error instanceof Interrupted ? 130 : 1
-  if (!(error instanceof Interrupted)) say(`bench: ${error instanceof Error ? error.stack : String(error)}`)
-})
+await main().catch(report)
+// What a bench that failed has left running is on a leash, and ends with this process.
+process.exit()
+
+/** A turn may fail because the terminal's Ctrl-C has ended its programs, too. */
+function report(error: unknown): void {
+  process.exitCode = isInterrupted ? 130 : 1
+  if (!isInterrupted) say(`bench: ${error instanceof Error ? error.stack : String(error)}`)
+}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -52,33 +55,47 @@ async function main(): Promise<void> {
   installPeers(say)
   const machine = describeMachine()
   print(`${renderMachine(machine)}\n`)
-  const results: { bench: string; load: [before: number, after: number]; scenes: SceneResult[] }[] = []
+  const results: Result[] = []
   for (const name of positionals.length > 0 ? positionals : known) {
     const { bench } = (await import(path.join(BENCHES, `${name}.ts`))) as { bench: Bench }
     const before = loadAverage()
     const rounds = Number(values.rounds ?? (values.quick ? bench.rounds.quick : bench.rounds.full))
-    const scenes = await runBench(bench, values.quick, rounds)
+    const begun = performance.now()
+    const scenes: SceneResult[] = []
+    // One that cannot be run takes none of the others with it.
+    await runBench(bench, values.quick, rounds, scenes).catch(report)
     const load: [number, number] = [before, loadAverage()]
-    print(`load average of the machine while ${name} ran: ${load.join(" to ")}\n`)
+    const took = ((performance.now() - begun) / 60_000).toFixed(1)
+    print(`${name} took ${took} minutes; load average of the machine meanwhile: ${load.join(" to ")}\n`)
     results.push({ bench: name, load, scenes })
+    if (values.json !== undefined) await save(values.json, { quick: values.quick, machine, results })
+    if (isInterrupted) return
   }
-  if (values.json === undefined) return
-  await mkdir(path.dirname(path.resolve(values.json)), { recursive: true })
-  const report = { at: new Date().toISOString(), quick: values.quick, machine, results }
-  await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
 }
 
-async function runBench(bench: Bench, isQuick: boolean, rounds: number): Promise<SceneResult[]> {
+type Result = { bench: string; load: [before: number, after: number]; scenes: SceneResult[] }
+
+async function save(file: string, content: object): Promise<void> {
+  await mkdir(path.dirname(path.resolve(file)), { recursive: true })
+  await writeFile(file, `${JSON.stringify({ at: new Date().toISOString(), ...content }, null, 2)}\n`)
+}
+
+/** Adds each scene's result to `results`. */
+async function runBench(
+  bench: Bench,
+  isQuick: boolean,
+  rounds: number,
+  results: SceneResult[],
+): Promise<void> {
   const size = isQuick ? "quick" : "full"
   const memory = bench.inMemory && (await memoryFolder(bench.inMemory[size]))
   const folder = memory ?? (await mkdtemp(path.join(tmpdir(), `tenantry-bench-${bench.name}-`)))
   const place = memory ? "in memory" : "on disk"
-  const results: SceneResult[] = []
   say(`${bench.name}: ${bench.summary}`)
   try {
     for await (const scene of bench.scenes({ isQuick, folder, place, say })) {
       const result = await measure(scene, rounds, (round, contestant) => {
-        if (isInterrupted) throw new Interrupted()
+        if (isInterrupted) throw new Error("interrupted")
         say(
           `${bench.name}, ${scene.name}: ${round > 0 ? `round ${round} of ${rounds}` : "warm-up"}, ${contestant}`,
         )
@@ -89,5 +106,4 @@ async function runBench(bench: Bench, isQuick: boolean, rounds: number): Promise
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-  return results
 }

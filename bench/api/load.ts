@@ -29,10 +29,13 @@ export type Report = {
   total: number
   answered: number
   failed: number
+  /** All that failed, counted or not. */
+  unanswered: number
   perSecond: number
-  p50: number
-  p99: number
-  slowest: number
+  /** Undefined where nothing was answered. */
+  p50?: number | undefined
+  p99?: number | undefined
+  slowest?: number | undefined
 }
 
 /** Milliseconds after which a request without an answer has failed. */
@@ -45,6 +48,7 @@ async function run(orders: Orders): Promise<Report> {
   const untouched = touch ? [...tenants] : []
   const latencies: number[] = []
   let failed = 0
+  let unanswered = 0
   let total = 0
   let phase: "touch" | "warm" | "measure" | "over" = touch ? "touch" : "warm"
   let touching = untouched.length
@@ -80,6 +84,7 @@ async function run(orders: Orders): Promise<Report> {
     const answered = (isGood: boolean) => {
       isWaiting = false
       total++
+      if (!isGood) unanswered++
       if (begunIn === "touch" && --touching <= 0) warmed.resolve()
       if (begunIn !== "measure") return
       if (isGood) latencies.push(performance.now() - begun)
@@ -121,15 +126,16 @@ async function run(orders: Orders): Promise<Report> {
   await sides
   latencies.sort((a, b) => a - b)
   const at = (share: number) =>
-    latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] ?? 0
+    latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))]
   return {
     total,
     answered: latencies.length,
     failed,
+    unanswered,
     perSecond: latencies.length / lasted,
     p50: at(0.5),
     p99: at(0.99),
-    slowest: latencies.at(-1) ?? 0,
+    slowest: latencies.at(-1),
   }
 }
 

@@ -12,15 +12,16 @@ export type Program = {
 const GRACE = 10_000
 
 /**
- * Starts `node <file>` with nothing but `environment`, and waits for a line of its output in which `listening` finds the
+ * Starts `node <file> <words>` with nothing but `environment`, and waits for a line of its output in which `listening` finds the
  * port. Throws with what it printed when it ends instead.
  */
 export async function startProgram(
   file: string,
   environment: Record<string, string>,
   listening: RegExp,
+  words: readonly string[] = [],
 ): Promise<Program> {
-  const child = spawn(process.execPath, [...profiling(file), file], {
+  const child = spawn(process.execPath, [...profiling(file), file, ...words], {
     env: { PATH: process.env["PATH"] ?? "", NODE_ENV: "production", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   })

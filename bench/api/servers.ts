@@ -9,7 +9,7 @@ import { type Program, startProgram } from "./program.ts"
 const API = path.resolve(import.meta.dirname, "../../api/main.ts")
 const PEERS = path.resolve(import.meta.dirname, "../peers")
 const PEER_LISTENS = /^listening on (\d+)$/
-/** Connections of one tenant: what ours allows by default. */
+/** Connections of one tenant, where nothing else is said: what ours allows by default. */
 const POOL_MAX = 4
 
 export type StartServer = () => Promise<Program>

@@ -56,6 +56,9 @@ function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scen
   const tenants = fleet.tenants.slice(0, row.tenants)
   const uris = new Map(tenants.map((tenant) => [tenant.id as string, fleet.uriOf(tenant)]))
   const pgbouncer = isQuick ? undefined : findPgbouncer()
+  // As many connections for each tenant as there are for all of them, and no more than ours has.
+  const perTenant = Math.max(1, Math.min(4, Math.floor(connections / row.tenants)))
+  const pools = { POOL_MAX: String(perTenant) }
   const load = {
     tenants: tenants.map(({ id }) => id),
     products: PRODUCTS,
@@ -73,12 +76,15 @@ function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scen
       const server = await start()
       try {
         const report = await drive({ ...load, port: Number(new URL(server.url).port) })
-        const total = report.answered + report.failed
+        const { answered, failed, p50, p99 } = report
+        if (answered === 0) throw new Error(`${name}: no request was answered`)
+        if (failed > 0 && role === "bare") throw new Error(`${name}: ${failed} requests have failed`)
         return {
           "requests/s": report.perSecond,
-          "p50 ms": report.p50,
-          "p99 ms": report.p99,
-          "failed %": total === 0 ? 100 : (100 * report.failed) / total,
+          // Of those that were answered.
+          "p50 ms": p50!,
+          "p99 ms": p99!,
+          "failed %": (100 * failed) / (answered + failed),
         }
       } finally {
         await server.stop()
@@ -90,13 +96,13 @@ function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scen
     warmups: 0,
     anchor: ANCHOR,
     contestants: [
-      contestant(ANCHOR, "limit", startPeer("one-pool", folder, uris)),
+      contestant(ANCHOR, "bare", startPeer("one-pool", folder, uris)),
       contestant(OURS, "ours", startOurs(fleet, connections)),
-      ...(isQuick ? [] : [contestant(MAP, "peer", startPeer("map-of-pools", folder, uris))]),
+      ...(isQuick ? [] : [contestant(MAP, "peer", startPeer("map-of-pools", folder, uris, pools))]),
       contestant(
         LRU,
         "peer",
-        startPeer("lru-of-pools", folder, uris, { CONNECTIONS_MAX: String(connections) }),
+        startPeer("lru-of-pools", folder, uris, { CONNECTIONS_MAX: String(connections), ...pools }),
       ),
       ...(pgbouncer
         ? [
@@ -124,8 +130,9 @@ function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scen
           ]
         : []),
     ],
-    missing:
-      pgbouncer || isQuick
+    missing: isQuick
+      ? [`${MAP}, ${PGBOUNCER}: not in a quick run`]
+      : pgbouncer
         ? []
         : [`${PGBOUNCER}: no pgbouncer on this machine; apt-get install pgbouncer has one`],
   }

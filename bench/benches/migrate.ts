@@ -1,10 +1,10 @@
 /** Databases a second: five steps to each, and the question whether anything is pending, near and far. */
 import { fork } from "node:child_process"
-import { once } from "node:events"
 import path from "node:path"
 import { removePostgres, startPostgres, type Postgres } from "../../local/postgres.ts"
 import { alternately } from "../alternate.ts"
 import type { Bench, Contestant, Scene, Target } from "../bench.ts"
+import { firstWords } from "../child.ts"
 import { makeWays, type Way } from "../migrate/contestants.ts"
 import { AT_ONCE, forAll, makeEmpty, settle, uriOf } from "../migrate/databases.ts"
 
@@ -31,16 +31,16 @@ export const bench: Bench = {
       },
     )
     try {
-      const [said] = (await once(relay.stdout!, "data")) as [Buffer]
+      const farPort = Number(await firstWords(relay))
       const ways = await makeWays(folder)
       const near = [`near, ${place}`, undefined] as const
-      const far = [`${FAR} ms away, ${place}`, Number(said)] as const
+      const far = [`${FAR} ms away, ${place}`, farPort] as const
       for (const [where, port] of isQuick ? [near] : [near, far]) {
         yield applying({ ways, postgres, count, where, port })
         yield checking({ ways, postgres, count, where, port })
       }
     } finally {
-      relay.disconnect()
+      if (relay.connected) relay.disconnect()
       await postgres.stop()
       await removePostgres(directory)
     }

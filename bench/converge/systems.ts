@@ -1,4 +1,5 @@
 /** Postgres and the stand-ins, as `npm start` has them, with operations that take no time. */
+import { rm } from "node:fs/promises"
 import path from "node:path"
 import { startNeon } from "../../local/neon.ts"
 import { removePostgres, startPostgres } from "../../local/postgres.ts"
@@ -9,14 +10,17 @@ const API_KEY = "a-key-for-benchmarks"
 /** Everything is kept below `folder`, and `close` removes Postgres' part of it. */
 export async function startSystems(folder: string) {
   const directory = path.join(folder, "postgres")
-  const [postgres, vault] = await Promise.all([
+  const vaultFolder = path.join(folder, "vault")
+  const openVault = (ports: { port?: number; identityPort?: number } = {}) =>
+    startVault({ directory: vaultFolder, irregularPages: 0, ...ports })
+  const [postgres, firstVault] = await Promise.all([
     startPostgres({ directory, settings: { autovacuum: "off" } }),
-    startVault({ directory: path.join(folder, "vault"), irregularPages: 0 }),
+    openVault(),
   ])
+  let vault = firstVault
   const neon = await startNeon({ postgres, apiKey: API_KEY, operationMs: 0 })
   return {
     postgres,
-    vault,
     environment: (): Record<string, string> => ({
       NEON_API_URL: neon.url,
       NEON_API_KEY: API_KEY,
@@ -27,6 +31,13 @@ export async function startSystems(folder: string) {
       VAULT_WRITES_PER_SECOND: "10000",
       ...vault.environment("reconciler"),
     }),
+    /** Forgets every secret: each pass lists them all. */
+    async emptyVault() {
+      const identityPort = Number(new URL(vault.identity.endpoint).port)
+      await vault.close()
+      await rm(path.join(vaultFolder, "secrets.journal"))
+      vault = await openVault({ port: vault.port, identityPort })
+    },
     async close() {
       await vault.close()
       await neon.close()

@@ -4,13 +4,15 @@ import { serveProducts, tenantOf } from "./products.ts"
 import { readUris } from "./uris.ts"
 
 const uris = readUris()
+const max = Number(process.env["POOL_MAX"])
+const idleTimeoutMillis = Number(process.env["POOL_IDLE_MS"] ?? 10_000)
 const pools = new Map<string, pg.Pool>()
 
 serveProducts((request) => {
   const tenant = tenantOf(request)
   let pool = pools.get(tenant)
   if (!pool) {
-    pool = new pg.Pool({ connectionString: uris.get(tenant), max: Number(process.env["POOL_MAX"]) })
+    pool = new pg.Pool({ connectionString: uris.get(tenant), max, idleTimeoutMillis })
     pool.on("error", () => {})
     pools.set(tenant, pool)
   }
