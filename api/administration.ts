@@ -58,6 +58,9 @@ function startAfter(tenants: readonly ShownTenant[], after: string): number {
   return index === -1 ? tenants.length : index
 }
 const at = (name: string) => `/tenants/${encodeURIComponent(name)}`
+/** Not by Express, which would answer 304 to who has the tag, and so hide what the reconciler has done since. */
+const sendWhole = (response: Response, body: object) => void response.type("json").end(JSON.stringify(body))
+
 function sendChange(response: Response, change: Change, status: 200 | 201): void {
   if (change.etag !== undefined) response.set("ETag", change.etag)
   response
@@ -83,7 +86,7 @@ export const administration: AdminOperation[] = [
       const limit = limitOf(query)
       const tenants = await fleet.list()
       const start = query.after === undefined ? 0 : startAfter(tenants, query.after)
-      response.json(toPage(tenants.slice(start, start + limit + 1), limit, cursorOf))
+      sendWhole(response, toPage(tenants.slice(start, start + limit + 1), limit, cursorOf))
     },
   },
   {
@@ -111,8 +114,7 @@ export const administration: AdminOperation[] = [
     async run(fleet, request, response) {
       const tenant = await fleet.get(nameOf(request))
       if (!tenant) throw absent()
-      // Not by Express, which would answer 304 to who has the tag, and so hide what the reconciler has done since.
-      response.set("ETag", tagOf(tenant)).type("json").end(JSON.stringify(tenant))
+      sendWhole(response.set("ETag", tagOf(tenant)), tenant)
     },
   },
   {

@@ -50,6 +50,8 @@ export function createApp(dependencies: AppDependencies): Express {
     addHeader(response, "X-Request-Id", requestId)
     // A client that keeps its connection would hold up a process that ends.
     if (readiness.isDraining()) response.setHeader("Connection", "close")
+    if (request.httpVersion === "1.1" && request.headers.host === undefined)
+      throw new Problem("request-malformed", "the header Host is missing")
     if (!request.url.startsWith("/")) throw new Problem("request-malformed", "the address is not a path")
     withLogFields({ requestId }, next)
   })

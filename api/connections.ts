@@ -3,7 +3,7 @@ import type { QueryResult } from "pg"
 import { parseMarker, type TenantId } from "../reconciler/tenant.ts"
 import { cancelQuery } from "./cancel.ts"
 import type { Departure } from "./departure.ts"
-import { codeOf, isDismissal } from "./failures.ts"
+import { assertPresent, codeOf, isDismissal } from "./failures.ts"
 import { holdWrites } from "./flush.ts"
 import { createInFlight, type Flight, HeldUp } from "./in-flight.ts"
 import { type Columns, Run, type Statement, type Value } from "./prepared.ts"
@@ -28,7 +28,7 @@ export type Connection = {
   /**
    * Runs a statement and gives its rows; several may be under way, and the server does them in order. When `signal`
    * aborts, the server is asked to stop it: at once where it is alone, and where it has company as soon as it is the
-   * one that takes long. `Row` is what the statement's select list promises.
+   * one that takes long; once it has, nothing is sent. `Row` is what the statement's select list promises.
    */
   run: <Row>(statement: Statement, values: readonly Value[], signal?: Departure) => Promise<Row[]>
   /** The same with what is no prepared statement; the results of several are an array, which pg's types do not know. */
@@ -134,6 +134,7 @@ function wrap(uri: string, session: Session, settings: ConnectionSettings): Conn
   /** What `start` sends is under way until it says that it is done. */
   const send = <T>(start: (done: (error: Error | null, result?: T) => void) => void, signal?: Departure) =>
     new Promise<T>((resolve, reject) => {
+      assertPresent(signal)
       const flight = inFlight.add(reject)
       const leave = () => stop(flight)
       signal?.addEventListener("abort", leave)

@@ -58,7 +58,7 @@ export function openDatabases(options: RunnerOptions): Databases {
     const deadline = performance.now() + patience
     while (performance.now() < deadline) {
       const outcome = await run(tenant, "share", (connection) =>
-        outcomeOf(queryOn(connection), cut.transactionId),
+        outcomeOf(queryOn(connection), cut.transaction),
       ).catch((error: unknown) => {
         throw unknownOutcome(error)
       })

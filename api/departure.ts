@@ -8,12 +8,12 @@ export type Departure = {
   removeEventListener: (type: "abort", listener: () => void) => void
 }
 
-/** Aborts when the connection closes before the answer is written. */
+/** Aborts when the connection closes before the answer is written, or did so already. */
 export function departureOf(response: ServerResponse): Departure {
   const listeners = new Set<() => void>()
   // A property and no getter: a getter of its own makes the engine keep a shape for each object, and the request with it.
   const departure = {
-    aborted: false,
+    aborted: response.destroyed,
     addEventListener: (_type: "abort", listener: () => void) => void listeners.add(listener),
     removeEventListener: (_type: "abort", listener: () => void) => void listeners.delete(listener),
   }

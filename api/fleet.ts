@@ -9,6 +9,7 @@ import { isSameName, type Tenant, TenantId } from "../reconciler/tenant.ts"
 import { RETRY_AFTER } from "./active.ts"
 import type { Directory } from "./directory.ts"
 import { changedMeanwhile, matches, type Tags } from "./etag.ts"
+import { labelOf } from "./host.ts"
 import { invalidInput } from "./input.ts"
 import { Problem } from "./problems.ts"
 import { inOrder, type ShownTenant, tagOf, toDeclared, toShown } from "./shown-tenant.ts"
@@ -47,6 +48,10 @@ export type FleetSettings = {
   migrations: string
   directory: Directory
   readCredential: CredentialReader
+  /** Has this process no longer serve a tenant by what it was told before. */
+  forget: (tenant: TenantId) => Promise<unknown>
+  /** Where tenants' hosts follow from their names: none has one of its own there. */
+  ownDomains: readonly string[]
   /** How often the vault is asked whether it is done, in milliseconds. */
   interval: number
   /** Whether this process is about to end, so that nobody waits for the reconciler any more. */
@@ -59,6 +64,7 @@ const MAX_WAITING = 100
 /** The fleet as the vault tells it, and as the files declare it. Changes go one after the other. */
 export function openFleet(settings: FleetSettings): Fleet {
   const { folder, migrations, directory, readCredential, interval, isEnding } = settings
+  const { forget, ownDomains } = settings
   let turn: Promise<unknown> = Promise.resolve()
   let waiting = 0
 
@@ -67,6 +73,14 @@ export function openFleet(settings: FleetSettings): Fleet {
     const listed = (await directory.list()).find((one) => one.id === id)
     if (!listed || (newName !== undefined && listed.name !== newName)) return false
     return hosts === undefined || isSameSet(listed.hosts ?? [], hosts)
+  }
+
+  /** Throws the Problem that names a host that would never lead to the tenant. */
+  function assertForeign(hosts: readonly string[]): void {
+    const own = hosts.find((host) => labelOf(host, ownDomains) !== undefined)
+    if (own === undefined) return
+    const message = `must not name ${own}: in that domain hosts follow from the tenants' names`
+    throw invalidInput("body", [{ in: "body", field: "hosts", message }])
   }
 
   /** Throws the Problem that names who has one of the hosts: by a file, or by the ledger where no file gives it up. */
@@ -93,7 +107,7 @@ export function openFleet(settings: FleetSettings): Fleet {
       } catch (error) {
         if (isReadOnly(error) || error instanceof TerminalError) throw readOnly()
         if (error instanceof TransientError)
-          throw busy("the tenants folder is being changed by others all the time", error)
+          throw busy("the tenants folder is being changed by others", error)
         throw error
       } finally {
         waiting--
@@ -124,12 +138,17 @@ export function openFleet(settings: FleetSettings): Fleet {
 
     async get(name) {
       const known = await directory.find(name)
-      if (known) return toShown(known)
+      if (known && !isRetired(known)) return toShown(known)
+      // Its file may have given the name to one whom the ledger has under another, or not yet.
       const file = findByName(await declared(), name)
-      return file && toDeclared(file)
+      if (!file) return known && toShown(known)
+      const recorded = directory.knownById(file.tenant.id)
+      const { state, schema } = recorded ? toShown(recorded) : toDeclared(file)
+      return { ...toDeclared(file), state, schema }
     },
 
     async add({ name, seed, hosts = [] }, wait) {
+      assertForeign(hosts)
       const tenant: Tenant = {
         id: TenantId.parse(randomUUID()),
         name,
@@ -147,13 +166,16 @@ export function openFleet(settings: FleetSettings): Fleet {
         wait,
         async () =>
           (await readCredential(tenant.id))?.state === "active" &&
-          (hosts.length === 0 || isRecorded(tenant.id, { hosts })),
+          isRecorded(tenant.id, { newName: name, hosts }),
       )
       return { id: tenant.id, name, isDone, etag: tagOf(tenant) }
     },
 
     async change(name, wanted, wait, expected) {
       const { newName, hosts = [] } = wanted
+      assertForeign(hosts)
+      // What takes long comes before the files are read.
+      if (hosts.length > 0) await directory.list()
       const { tenant } = await change(async (_place, files) => {
         const file = existing(files, name, expected)
         const rival = newName === undefined ? undefined : findByName(files, newName)
@@ -179,6 +201,7 @@ export function openFleet(settings: FleetSettings): Fleet {
         const state = (await readCredential(tenant.id))?.state
         return state === undefined || state === "retired"
       })
+      if (isDone) await forget(tenant.id).catch(() => {}) // it is served on no longer than its sessions
       return { id: tenant.id, name: tenant.name, isDone }
     },
   }

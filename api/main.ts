@@ -89,7 +89,8 @@ async function serve(config: Config): Promise<void> {
     capacity: 10_000,
     maxReads: 100,
     sliding: 30 * MINUTE,
-    absolute: 8 * HOUR,
+    // Whom a vault's tenant suspends, Postgres lets in no more; with one credential for all only the files say so.
+    absolute: config.credentials.kind === "vault" ? 8 * HOUR : config.NAMES_INTERVAL_MS,
     jitter: 0.1,
     refused: { atMost: config.NEGATIVE_CACHE_MS, recheck: 250 },
     reserved: { atMost: Math.min(1000, config.NEGATIVE_CACHE_MS), recheck: 50 },
@@ -132,6 +133,8 @@ async function serve(config: Config): Promise<void> {
       migrations: config.MIGRATIONS_DIR,
       directory,
       readCredential: readVault,
+      forget: (tenant) => credentials.read(tenant, 0),
+      ownDomains: config.TENANT_HOST_SUFFIXES,
       interval: 250,
       isEnding: readiness.isDraining,
     }),

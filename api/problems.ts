@@ -61,6 +61,13 @@ export const PROBLEMS = {
   "unknown-product": [422, "Product does not exist", "Name a product of this tenant."],
   "cart-full": [422, "Cart is full", "Take something out, or use another cart."],
   "quantity-too-large": [422, "Quantity is too large", "See detail."],
+  "head-too-large": [431, "Head is too large", "Send shorter headers: 16 KiB in all."],
+  "request-too-slow": [
+    408,
+    "Request took too long",
+    "Send its head within 10 seconds, and all of it within 30.",
+  ],
+  "expectation-unknown": [417, "Expectation cannot be met", "Send no Expect, or 100-continue."],
   "problem-not-found": [404, "No such problem", "See GET /problems."],
   internal: [500, "Something went wrong here", "Tell who runs this service the requestId."],
 } as const satisfies Record<string, readonly [status: number, title: string, remedy: string]>
@@ -105,7 +112,7 @@ const limitFields = ({ name, quota, window }: Limit, seconds: number) => ({
 
 /** Writes the answer; `requestId` is in the log line about it too. */
 export function sendProblem(response: Response, problem: Problem, requestId: string): void {
-  const [status, title] = PROBLEMS[problem.key]
+  const body = problemJson(problem.key, problem.message, requestId)
   const { retryAfter, limit, allow, etag, authenticate, members } = problem.extra
   if (retryAfter !== undefined) response.set("Retry-After", String(retryAfter))
   if (limit !== undefined) response.set(limitFields(limit, retryAfter ?? limit.window))
@@ -113,16 +120,15 @@ export function sendProblem(response: Response, problem: Problem, requestId: str
   if (etag !== undefined) response.set("ETag", etag)
   if (authenticate !== undefined) response.set("WWW-Authenticate", authenticate)
   response
-    .status(status)
+    .status(body.status)
     .type("application/problem+json")
-    .json({
-      type: `/problems/${problem.key}`,
-      title,
-      status,
-      detail: problem.message,
-      requestId,
-      ...members,
-    })
+    .json({ ...body, ...members })
+}
+
+/** The members that every problem has. */
+export const problemJson = (key: ProblemKey, detail: string, requestId: string) => {
+  const [status, title] = PROBLEMS[key]
+  return { type: `/problems/${key}`, title, status, detail, requestId }
 }
 
 /** What a problem's `type` leads to; undefined where there is no such problem. */

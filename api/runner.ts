@@ -13,6 +13,7 @@ import type { CredentialCache } from "./credentials.ts"
 import type { Departure } from "./departure.ts"
 import { assertPresent, codeOf, forLog } from "./failures.ts"
 import type { Pools } from "./pools.ts"
+import { PoolBusy } from "./queue.ts"
 import { Problem } from "./problems.ts"
 import { CommitCut } from "./transaction.ts"
 
@@ -38,9 +39,14 @@ type Use = "share" | "acquire"
 const REREAD_INTERVAL = 500
 const FIRST_PAUSE = 25
 const LONGEST_PAUSE = 400
-/** Serialisation failure, deadlock, a reference or a key that appeared meanwhile, a plan made stale or lost by a migration. */
-const RACES = new Set(["40001", "40P01", "23001", "23503", "23505", "0A000", "26000", "42P05"])
+/** Serialisation failure, deadlock, a reference or a key that appeared meanwhile, a statement that a pooler has lost, rights that changed. */
+const RACES = new Set(["40001", "40P01", "23001", "23503", "23505", "26000", "42P05", "42501"])
 const MAX_RACES = 3
+/** A plan that a migration has made stale: each connection of a tenant may have one, and is closed then. */
+const STALE_PLAN = "0A000"
+const MAX_STALE = 100
+/** What the tenant's role may not do, by a secret that may be an old one. */
+const FORBIDDEN = "42501"
 
 /** Its effects must be undone by the end of the connection, unless it resolves or throws CommitCut. */
 type Attempt<T> = (connection: Connection) => Promise<T>
@@ -71,17 +77,20 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
     credential: ActiveCredential,
     use: Use,
     attempt: Attempt<T>,
-    signal: Departure | undefined,
+    { signal, isAgain }: { signal: Departure | undefined; isAgain: boolean },
   ): Promise<Outcome<T>> {
     let connection: Connection
     try {
       connection = await pools[use](tenant, credential, signal)
     } catch (error) {
       if (error instanceof NotConnected) return { kind: "unreached", error: error.cause, lost: true }
+      // All who waited for the way to be open come at once, and may be more than the queue takes.
+      if (isAgain && error instanceof PoolBusy) return { kind: "unreached", error, lost: true }
       throw error
     }
-    let sound = false
+    let sound = signal?.aborted === true
     try {
+      assertPresent(signal)
       const value = await attempt(connection)
       sound = true
       return { kind: "done", value }
@@ -96,8 +105,10 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
     let credential = await credentialOf(tenant)
     let deadline = Number.POSITIVE_INFINITY
     let races = 0
+    let stale = 0
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-      const outcome = await attemptOnce(tenant, credential, use, attempt, signal)
+      const isAgain = deadline < Number.POSITIVE_INFINITY
+      const outcome = await attemptOnce(tenant, credential, use, attempt, { signal, isAgain })
       if (outcome.kind === "done") {
         if (waiting.size > 0) for (const wake of waiting.get(tenant) ?? []) wake()
         return outcome.value
@@ -118,7 +129,8 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
           "the tenant's secret leads to a database that is not the tenant's",
         )
       }
-      const isRace = RACES.has(codeOf(error) ?? "") && races++ < MAX_RACES
+      const code = codeOf(error) ?? ""
+      const isRace = (RACES.has(code) && races++ < MAX_RACES) || (code === STALE_PLAN && stale++ < MAX_STALE)
       if (!outcome.lost && !isRace) throw error
 
       deadline = Math.min(deadline, performance.now() + patience)
@@ -126,7 +138,7 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
         log.error({ tenant, error: forLog(error) }, "a database stayed out of reach")
         throw unavailable(error)
       }
-      if (outcome.kind === "unreached") {
+      if (outcome.kind === "unreached" || code === FORBIDDEN) {
         // Nothing has been executed. The secret may have changed: a rename, a rotation, or the tenant's end.
         credential = await credentialOf(tenant, REREAD_INTERVAL)
       }

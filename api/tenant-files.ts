@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { link, open, rename, rm } from "node:fs/promises"
 import path from "node:path"
 import { type Document, isScalar, isSeq, parseDocument, stringify } from "yaml"
+import { TransientError } from "../reconciler/errors.ts"
 import { nameKey, Tenant } from "../reconciler/tenant.ts"
 import { readFolder } from "../reconciler/tenants-folder.ts"
 import { parseYamlFile, readText } from "../reconciler/yaml-file.ts"
@@ -44,7 +45,10 @@ export async function addTenantFile(folder: string, tenant: Tenant): Promise<voi
   }
 }
 
-/** Changes what is given in a tenant's file; everything else in it, comments too, stays. No hosts: without the key. */
+/**
+ * Changes what is given in a tenant's file; everything else in it, comments too, stays. No hosts: without the key. Throws
+ * TransientError where the file is no longer as it was read: somebody else's edit is not undone.
+ */
 export async function changeTenantFile(
   { file, tenant, text }: TenantFile,
   { name = tenant.name, hosts }: { name?: string | undefined; hosts?: readonly string[] | undefined },
@@ -52,7 +56,13 @@ export async function changeTenantFile(
   const document = parseDocument(text)
   if (name !== tenant.name) document.set("name", name)
   if (hosts) setHosts(document, hosts)
-  await rename(await writeDraft(path.dirname(file), document.toString()), file)
+  const draft = await writeDraft(path.dirname(file), document.toString())
+  try {
+    assertUnchanged(file, text)
+    await rename(draft, file)
+  } finally {
+    await rm(draft, { force: true })
+  }
 }
 
 /** A list that is there keeps its style, and each host that stays keeps its place in the text. */
@@ -67,7 +77,16 @@ function setHosts(document: Document, hosts: readonly string[]): void {
 const isHost = (host: string) => (item: unknown) =>
   isScalar(item) && String(item.value).toLowerCase() === host
 
-export const removeTenantFile = ({ file }: TenantFile): Promise<void> => rm(file)
+/** Throws TransientError where the file is no longer as it was read. */
+export async function removeTenantFile({ file, text }: TenantFile): Promise<void> {
+  assertUnchanged(file, text)
+  await rm(file)
+}
+
+function assertUnchanged(file: string, text: string): void {
+  if (readText(file) !== text)
+    throw new TransientError("TenantsChanged", "the tenant's file was changed by somebody else meanwhile")
+}
 
 /** A file beside the tenants' own that the reconciler does not look at, complete on the disk. */
 async function writeDraft(folder: string, text: string): Promise<string> {

@@ -2,22 +2,25 @@
 import type { QueryResult } from "pg"
 import type { Connection } from "./connections.ts"
 import type { Departure } from "./departure.ts"
-import { assertPresent } from "./failures.ts"
+import { assertPresent, codeOf } from "./failures.ts"
 import type { Statement, Value } from "./prepared.ts"
 
 /** Runs one statement and gives its rows. `Row` is what the statement's select list promises. */
 export type Query = <Row>(statement: Statement, values: readonly Value[]) => Promise<Row[]>
 
+/** A transaction's id, and when it began by the server's clock, as the server writes both. */
+type Transaction = { id: string; at: string }
+
 /** Thrown when the connection was cut while the commit was under way. */
 export class CommitCut extends Error {
   override readonly name = "CommitCut"
-  /** The transaction's id, with which the server tells what became of it. */
-  readonly transactionId: string
+  /** With which the server tells what became of it. */
+  readonly transaction: Transaction
   /** What the work returned; true once the commit is known to have happened. */
   readonly result: unknown
-  constructor(transactionId: string, result: unknown, cause: unknown) {
+  constructor(transaction: Transaction, result: unknown, cause: unknown) {
     super("the connection was cut during a commit", { cause })
-    this.transactionId = transactionId
+    this.transaction = transaction
     this.result = result
   }
 }
@@ -37,26 +40,41 @@ export async function transact<T>(
   work: (query: Query) => Promise<T>,
   signal?: Departure,
 ): Promise<T> {
-  const begun = await connection.query("begin; select pg_current_xact_id()::text as id", signal)
-  const [, identity] = begun as unknown as QueryResult<{ id: string }>[]
+  const begin = "begin; select pg_current_xact_id()::text as id, now()::text as at"
+  const begun = await connection.query(begin, signal)
+  const [, identity] = begun as unknown as QueryResult<Transaction>[]
   const result = await work(queryOn(connection, signal))
   assertPresent(signal)
   const commit = await connection.query("commit").catch((error: unknown) => {
-    throw new CommitCut(identity!.rows[0]!.id, result, error)
+    throw new CommitCut(identity!.rows[0]!, result, error)
   })
   if (commit.command !== "COMMIT") throw new Error(`a transaction ended with ${commit.command}`)
   return result
 }
 
-const OUTCOME: Statement = { name: "transaction-outcome", text: "select pg_xact_status($1::xid8) as outcome" }
+/**
+ * A server that crashes forgets transactions that never reached its disk, and gives their ids to others. It counts its
+ * statistics anew then, and at no other start (https://www.postgresql.org/docs/18/monitoring-stats.html).
+ */
+const OUTCOME: Statement = {
+  name: "transaction-outcome",
+  text: `select pg_xact_status($1::xid8) as outcome,
+           (select stats_reset > $2::timestamptz from pg_stat_bgwriter) as "hasCrashed"`,
+}
+/** The id lies in the future. */
+const NEVER_HEARD = "22023"
 
 /** What became of a transaction; undefined where the server no longer knows. */
 export async function outcomeOf(
   query: Query,
-  transactionId: string,
+  { id, at }: Transaction,
 ): Promise<"committed" | "aborted" | "in progress" | undefined> {
-  const [row] = await query<{ outcome: "committed" | "aborted" | "in progress" | null }>(OUTCOME, [
-    transactionId,
-  ])
+  type Row = { outcome: "committed" | "aborted" | "in progress" | null; hasCrashed: boolean | null }
+  const [row] = await query<Row>(OUTCOME, [id, at]).catch((error: unknown): [] | Row[] => {
+    if (codeOf(error) !== NEVER_HEARD) throw error
+    return [{ outcome: "aborted", hasCrashed: true }]
+  })
+  // It may be another's commit.
+  if (row?.outcome === "committed" && row.hasCrashed === true) return undefined
   return row?.outcome ?? undefined
 }

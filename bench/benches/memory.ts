@@ -94,7 +94,7 @@ function ofApi(fleet: Fleet, folder: string, isQuick: boolean): Scene {
   }
 }
 
-/** Passes follow each other with a second between two, and two of them have an edit to carry out, which needs a review. */
+/** Passes follow each other with ten seconds between two, as a quiet fleet's do with a minute; one is woken by an edit. */
 function ofReconciler(environment: Record<string, string>, count: number, isQuick: boolean): Scene {
   const file = path.join(environment["TENANTS_DIR"]!, "000/0.yaml")
   const original = readFileSync(file, "utf8")
@@ -107,21 +107,22 @@ function ofReconciler(environment: Record<string, string>, count: number, isQuic
         AUTH: "off",
         STATUS_HOST: "127.0.0.1",
         STATUS_PORT: String(port),
-        RECONCILE_INTERVAL: "1",
+        RECONCILE_INTERVAL: isQuick ? "1" : "10",
       },
       /"statusPort":(\d+),"msg":"reconciler is watching"/,
       ["run"],
     )
     try {
-      const passes = async () =>
-        Number(/^tenantry_passes_total\{.*"done"\} (\d+)/m.exec(await metrics())?.[1] ?? 0)
-      const metrics = async () => (await fetch(`${reconciler.url}/metrics`)).text()
+      const passes = async () => {
+        const metrics = await (await fetch(`${reconciler.url}/metrics`)).text()
+        return Number(/^tenantry_passes_total\{outcome="done"\} (\d+)/m.exec(metrics)?.[1] ?? 0)
+      }
       const until = async (wanted: number) => {
         while ((await passes()) < wanted) await sleep(100)
       }
-      await until(5)
+      await until(3)
       await writeFile(file, `${original.trimEnd()}\n# An edit that changes nothing of what is wanted.\n`)
-      await until(10)
+      await until(8)
       const seen = (await (await fetch(`${reconciler.url}/status.json`)).json()) as { tenants: unknown[] }
       if (seen.tenants.length === 0) throw new Error("the reconciler shows no tenants")
       return {

@@ -126,6 +126,8 @@ function ourApp(): Express {
       directory,
       readCredential: readVault,
       interval: 1000,
+      forget: () => Promise.resolve(),
+      ownDomains: [],
       isEnding: () => false,
     }),
     isSecured: false,

@@ -6,9 +6,11 @@ import path from "node:path"
 import { json } from "node:stream/consumers"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest"
 import { parse } from "yaml"
+import { changeTenantFile, readTenantFiles, removeTenantFile } from "../../api/tenant-files.ts"
 import { believeTokens } from "../../api/tokens.ts"
 import type { NamedTenant } from "../../api/directory.ts"
 import { startIssuer } from "../../local/issuer.ts"
+import { TransientError } from "../../reconciler/errors.ts"
 import { TenantId } from "../../reconciler/tenant.ts"
 import { tokenSettings } from "../token-settings.ts"
 import { type Answer, type Api, FLEET, newTenantId, startWorld, type World } from "./world.ts"
@@ -176,6 +178,48 @@ test("what a file may not say of hosts, a request may not either, in the same wo
   const nothing = await send("PATCH", "/tenants/Acme?wait=0", {})
   expect(nothing.body.detail).toContain("must name at least one of newName, hosts")
   expect(await declared()).toEqual(before)
+})
+
+test("a host that would never lead to the tenant is refused", async () => {
+  const own = await world.serve({ folder, tenants: { hostSuffixes: ["shop.example"] } })
+  for (const [method, target, body] of [
+    ["POST", "/tenants?wait=0", { name: "Acme", hosts: ["acme.shop.example"] }],
+    ["PATCH", "/tenants/Acme?wait=0", { hosts: ["shop.example"] }],
+  ] as const) {
+    expect(await send(method, target, body, own)).toMatchObject({
+      status: 400,
+      body: { errors: [{ in: "body", field: "hosts" }] },
+    })
+  }
+  expect(await files()).toEqual([])
+  await own.close()
+})
+
+test("an edit that somebody else makes meanwhile is not written over, and not removed", async () => {
+  const file = path.join(folder, "acme.yaml")
+  const before = `id: ${newTenantId()}\nname: Acme\n`
+  const edited = `${before}protected: true\n`
+  await writeFile(file, before)
+  const [read] = await readTenantFiles(folder)
+  await writeFile(file, edited)
+  await expect(changeTenantFile(read!, { hosts: ["acme.example"] })).rejects.toThrow(TransientError)
+  await expect(removeTenantFile(read!)).rejects.toThrow(TransientError)
+  expect(await readFile(file, "utf8")).toBe(edited)
+  await rm(file)
+  await expect(changeTenantFile(read!, { name: "Back" })).rejects.toThrow(TransientError)
+  expect(await files()).toEqual([])
+})
+
+test("a name is shown as the tenant's whose file has it, though the ledger knows it by another yet", async () => {
+  await writeFile(path.join(folder, "acme.yaml"), `id: ${newTenantId()}\nname: Acme\n`)
+  await reconcile()
+  const [acme] = listed
+  expect((await send("PATCH", "/tenants/Acme?wait=0", { newName: "Zenith" })).status).toBe(202)
+  expect((await send("GET", "/tenants/Zenith")).body).toMatchObject({ id: acme!.id, state: "active" })
+  // One who is retired keeps a name that another's file has taken since.
+  listed = [{ ...acme!, name: "Nova", state: "retired" }]
+  const { body } = await send("POST", "/tenants?wait=0", { name: "Nova" })
+  expect((await send("GET", "/tenants/Nova")).body).toMatchObject({ id: body.tenantId, state: "declared" })
 })
 
 test("a seed that is not there is refused: its file would be faulty, and hold up every removal", async () => {

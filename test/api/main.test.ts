@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises"
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { request } from "node:https"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
@@ -68,7 +68,7 @@ async function writeSecret(tenant: TestTenant, { state, value }: { state: string
 }
 
 /** The production entry point as a process; `log` grows with each line of its standard error. */
-async function start(environment: Record<string, string> = {}) {
+async function start(environment: Record<string, string | undefined> = {}) {
   const child = spawn(process.execPath, [MAIN], {
     env: {
       PATH: process.env["PATH"]!,
@@ -91,6 +91,30 @@ async function start(environment: Record<string, string> = {}) {
   const metricsUrl = `http://127.0.0.1:${String(listening()?.["metricsPort"])}/metrics`
   return { child, log, output, ended, url, metricsUrl }
 }
+
+test("with one credential for all a tenant that is suspended is refused soon, though it is asked for all the time", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "tenantry-tenants-"))
+  const declare = (more: string) =>
+    writeFile(path.join(folder, "shop.yaml"), `id: ${shop.id}\nname: Shop\n${more}`)
+  await declare("")
+  await world.admin.query("create role one_for_all login superuser password 'one-for-all'")
+  const { host } = new URL(shop.uri)
+  const api = await start({
+    KEY_VAULT_URL: undefined,
+    CONNECTION_TEMPLATE: `postgres://one_for_all:one-for-all@${host}/{database}`,
+    FLEET_ID: FLEET,
+    TENANTS_DIR: folder,
+    NAMES_INTERVAL_MS: "100",
+  })
+  const status = async () =>
+    (await fetch(`${api.url}/products/1`, { headers: { "X-TenantId": shop.id } })).status
+  expect(await status()).toBe(200)
+  await declare("suspended: true\n")
+  await expect.poll(status, { timeout: 20_000 }).toBe(403)
+  api.child.kill("SIGTERM")
+  expect(await api.ended).toBe(0)
+  await rm(folder, { recursive: true })
+})
 
 test("the process serves by a secret in Key Vault, and says nothing but JSON", async () => {
   const api = await start({ METRICS_PORT: "0" })

@@ -1,5 +1,9 @@
-import { setImmediate as turn } from "node:timers/promises"
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises"
+import { Client } from "pg"
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
+import { assertMarker, openConnection } from "../../api/connections.ts"
+import { ClientGone } from "../../api/failures.ts"
+import { outcomeOf } from "../../api/transaction.ts"
 import { TransientError } from "../../reconciler/errors.ts"
 import { loginRole } from "../../reconciler/tenant.ts"
 import { startProxy } from "./proxy.ts"
@@ -107,6 +111,37 @@ test("a database renamed again and again under load, its secret published again,
   await expectAllServed(await traffic.stop(), name)
 }, 60_000)
 
+test("who waits for a login that is closed is served when it opens, though they are more than the queue takes", async () => {
+  const tenant = await world.addTenant("Crowded")
+  const api = await serve({ patience: 30_000, pools: { maxWaiting: 60, maxConnections: 1 } })
+  const role = loginRole(tenant.id, "a")
+  await world.admin.query(`alter role "${role}" nologin`)
+  const answers: Promise<Answer>[] = []
+  for (let n = 0; n < 100; n++) {
+    answers.push(api.call(tenant, "GET", "/products?limit=1"))
+    if (n % 2 === 1) await sleep(50)
+  }
+  const reads = api.vaultReads()
+  // It is read again each half second by those who have not got through.
+  await expect.poll(api.vaultReads, { timeout: 20_000 }).toBeGreaterThan(reads + 1)
+  await world.admin.query(`alter role "${role}" login`)
+  const failed = (await Promise.all(answers)).filter(({ status }) => status !== 200)
+  expect(failed).toEqual([])
+}, 60_000)
+
+test("a plan that a migration made stale fails no request, however many connections have one", async () => {
+  const tenant = await world.addTenant("Stale", { seed: true })
+  const api = await serve({ pools: { maxConnections: 6 } })
+  const change = (id: number) => api.call(tenant, "PATCH", `/products/${id}`, { price: id })
+  const { release } = await world.hold(tenant.database, "lock table products")
+  const changes = [1, 2, 3, 4, 5, 6].map(change)
+  await expect.poll(() => world.waiters(tenant.database), { timeout: 20_000 }).toBe(6)
+  await release()
+  expect((await Promise.all(changes)).map(({ status }) => status)).toEqual(Array(6).fill(200))
+  await world.sql(tenant.database, "alter table products alter price type numeric(14, 2)")
+  expect((await change(1)).status).toBe(200)
+})
+
 test("the same rename is seen to fail requests when nothing is tried again", async () => {
   const tenant = await world.addTenant("Impatient")
   const api = await serve({ patience: 0 })
@@ -193,6 +228,65 @@ test.each(["before", "after"] as const)(
     expect(rows).toEqual([{ id: answer.body.id, name: "once" }])
   },
 )
+
+test("after a crash of Postgres nobody takes another's commit for their own", async () => {
+  const tenant = await world.addTenant("Crashed")
+  const client = new Client({ connectionString: tenant.uri })
+  client.on("error", () => {})
+  await client.connect()
+  const begun = await client.query(
+    "begin; select pg_current_xact_id()::text as id, now()::text as at, pg_backend_pid() as pid",
+  )
+  const [, lost] = begun as unknown as { rows: { id: string; at: string; pid: number }[] }[]
+  const { id, at, pid } = lost!.rows[0]!
+  process.kill(pid, "SIGKILL")
+  await expect
+    .poll(
+      () =>
+        world.sql(tenant.database, "select").then(
+          () => true,
+          () => false,
+        ),
+      { timeout: 30_000 },
+    )
+    .toBe(true)
+  const outcome = (transaction: { id: string; at: string }) =>
+    outcomeOf(async (statement, values) => {
+      const next = new Client({ connectionString: tenant.uri })
+      await next.connect()
+      return next
+        .query(statement.text, [...values])
+        .then(({ rows }) => rows)
+        .finally(() => next.end())
+    }, transaction)
+  const future = { id: String(BigInt(id) + 1_000_000n), at }
+  expect(await outcome(future)).toBe("aborted")
+  const taken = async () => {
+    const [one] = await world.sql<{ id: string }>(tenant.database, "select pg_current_xact_id()::text as id")
+    return BigInt(one!.id) >= BigInt(id)
+  }
+  await expect.poll(taken, { timeout: 30_000 }).toBe(true)
+  const [status] = await world.sql(tenant.database, `select pg_xact_status('${id}'::xid8) as status`)
+  expect(status).toEqual({ status: "committed" })
+  expect(await outcome({ id, at })).toBe(undefined)
+  await world.restart()
+}, 90_000)
+
+test("a client that has gone before its connection was made has nothing run for it", async () => {
+  const tenant = await world.addTenant("Early")
+  const connection = await openConnection(
+    tenant.id,
+    { state: "active", uri: tenant.uri, fleet: FLEET },
+    { connectTimeout: 5000, statementTimeout: 5000, checkMarker: assertMarker },
+  )
+  const gone = { aborted: true, addEventListener: () => {}, removeEventListener: () => {} }
+  const create = "create table never ()"
+  await expect(connection.query(create, gone)).rejects.toThrow(ClientGone)
+  expect(await connection.query("select to_regclass('never') as found")).toMatchObject({
+    rows: [{ found: null }],
+  })
+  await connection.close()
+})
 
 test("a statement over its time is 503, its connection is destroyed, and the next request is served", async () => {
   const tenant = await world.addTenant("Slow")

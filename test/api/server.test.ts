@@ -2,6 +2,7 @@ import { once } from "node:events"
 import type { RequestListener } from "node:http"
 import { type AddressInfo, connect, type Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
+import { text } from "node:stream/consumers"
 import { expect, test } from "vitest"
 import { createApiServer, LIMITS } from "../../api/server.ts"
 
@@ -53,6 +54,22 @@ test("who waits long for an answer, or asks again after a pause, is not cut off"
     expect(String(await once(client, "data"))).toContain("late")
     await sleep(400)
   }
+  stop()
+})
+
+test.each([
+  ["what is this\r\n\r\n", 400, "request-malformed"],
+  [`GET / HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(20_000)}\r\n\r\n`, 431, "head-too-large"],
+  ["GET / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nConnection: close\r\n\r\n", 417, "expectation-unknown"],
+  ["GET / HTTP/1.1\r\nHost: x\r\n", 408, "request-too-slow"],
+])("what never gets to the application is refused as a problem, too: %#", async (sent, status, key) => {
+  const { client, stop } = await serve((_request, response) => response.end("served"), { head: 300 })
+  const answer = text(client)
+  client.write(sent)
+  const [head, body] = (await answer).split("\r\n\r\n") as [string, string]
+  expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+  expect(head).toMatch(/^content-type: application\/problem\+json/im)
+  expect(JSON.parse(body)).toMatchObject({ type: `/problems/${key}`, status })
   stop()
 })
 

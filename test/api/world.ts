@@ -258,6 +258,8 @@ async function serve(vault: FakeVault, options: ServeOptions) {
         folder: options.folder,
         migrations: options.migrations ?? MIGRATIONS,
         directory,
+        forget: (tenant) => credentials.read(tenant, 0),
+        ownDomains: options.tenants?.hostSuffixes ?? [],
         readCredential: readVault,
         interval: 5,
         isEnding: readiness.isDraining,
