@@ -134,6 +134,7 @@ async function serve(config: Config): Promise<void> {
       directory,
       readCredential: readVault,
       forget: (tenant) => credentials.read(tenant, 0),
+      isByName: config.TENANT_FROM.has("host") || config.TENANT_FROM.has("path"),
       ownDomains: config.TENANT_HOST_SUFFIXES,
       interval: 250,
       isEnding: readiness.isDraining,

@@ -126,6 +126,7 @@ function ourApp(): Express {
       directory,
       readCredential: readVault,
       interval: 1000,
+      isByName: false,
       forget: () => Promise.resolve(),
       ownDomains: [],
       isEnding: () => false,

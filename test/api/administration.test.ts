@@ -180,6 +180,24 @@ test("what a file may not say of hosts, a request may not either, in the same wo
   expect(await declared()).toEqual(before)
 })
 
+test("where names lead to tenants, who is asked for is answered once the name does", async () => {
+  let isListed = false
+  const named = await world.serve({
+    folder,
+    listTenants: () => Promise.resolve(isListed ? listed : []),
+    cache: { refused: { atMost: 0, recheck: 0 } },
+    tenants: { sources: new Set(["path"]) },
+  })
+  const asked = send("POST", "/tenants?wait=30", { name: "Acme" }, named)
+  await expect.poll(files).toEqual(["acme.yaml"])
+  await reconcile()
+  const seen = named.vaultReads()
+  await expect.poll(named.vaultReads).toBeGreaterThan(seen + 2)
+  isListed = true
+  expect((await asked).status).toBe(201)
+  await named.close()
+})
+
 test("a host that would never lead to the tenant is refused", async () => {
   const own = await world.serve({ folder, tenants: { hostSuffixes: ["shop.example"] } })
   for (const [method, target, body] of [

@@ -259,6 +259,7 @@ async function serve(vault: FakeVault, options: ServeOptions) {
         migrations: options.migrations ?? MIGRATIONS,
         directory,
         forget: (tenant) => credentials.read(tenant, 0),
+        isByName: options.tenants?.sources?.has("path") ?? false,
         ownDomains: options.tenants?.hostSuffixes ?? [],
         readCredential: readVault,
         interval: 5,
