@@ -120,9 +120,9 @@ function ofReconciler(environment: Record<string, string>, count: number, isQuic
       const until = async (wanted: number) => {
         while ((await passes()) < wanted) await sleep(100)
       }
-      await until(3)
+      await until(isQuick ? 1 : 3)
       await writeFile(file, `${original.trimEnd()}\n# An edit that changes nothing of what is wanted.\n`)
-      await until(8)
+      await until(isQuick ? 3 : 8)
       const seen = (await (await fetch(`${reconciler.url}/status.json`)).json()) as { tenants: unknown[] }
       if (seen.tenants.length === 0) throw new Error("the reconciler shows no tenants")
       return {
