@@ -7,7 +7,7 @@ import type { CredentialReader } from "../reconciler/providers/vault.ts"
 import { readSeedNames, seedFault } from "../reconciler/seeds.ts"
 import { isSameName, type Tenant, TenantId } from "../reconciler/tenant.ts"
 import { RETRY_AFTER } from "./active.ts"
-import type { Directory } from "./directory.ts"
+import type { Directory, NamedTenant } from "./directory.ts"
 import { changedMeanwhile, matches, type Tags } from "./etag.ts"
 import { labelOf } from "./host.ts"
 import { invalidInput } from "./input.ts"
@@ -65,8 +65,8 @@ const MAX_WAITING = 100
 
 /** The fleet as the vault tells it, and as the files declare it. Changes go one after the other. */
 export function openFleet(settings: FleetSettings): Fleet {
-  const { folder, migrations, directory, readCredential, interval, isEnding } = settings
-  const { forget, isByName, ownDomains } = settings
+  const { folder, migrations, directory, readCredential, forget, isByName, ownDomains, interval, isEnding } =
+    settings
   let turn: Promise<unknown> = Promise.resolve()
   let waiting = 0
 
@@ -85,18 +85,8 @@ export function openFleet(settings: FleetSettings): Fleet {
     throw invalidInput("body", [{ in: "body", field: "hosts", message }])
   }
 
-  /** Throws the Problem that names who has one of the hosts: by a file, or by the ledger where no file gives it up. */
-  async function assertFree(hosts: readonly string[], files: TenantFile[], id?: TenantId): Promise<void> {
-    if (hosts.length === 0) return
-    const declaring = new Set(files.map(({ tenant }) => tenant.id))
-    const holding = (await directory.list()).filter((one) => !declaring.has(one.id) && !isRetired(one))
-    const others = [...files.map(({ tenant }) => tenant), ...holding].filter((one) => one.id !== id)
-    for (const host of hosts) {
-      const holder = others.find((one) => one.hosts?.includes(host))
-      if (holder)
-        throw new Problem("tenant-host-taken", `${host} is a host of the tenant ${holder.name} already`)
-    }
-  }
+  /** Whoever may have one of the hosts by the ledger. */
+  const recordedFor = async (hosts: readonly string[]) => (hosts.length > 0 ? directory.list() : [])
 
   /** Changes the files, alone, and turns a refusal of the file system into a Problem. */
   function change<T>(work: (folder: string, files: TenantFile[]) => Promise<T>): Promise<T> {
@@ -145,8 +135,7 @@ export function openFleet(settings: FleetSettings): Fleet {
       const file = findByName(await declared(), name)
       if (!file) return known && toShown(known)
       const recorded = directory.knownById(file.tenant.id)
-      const { state, schema } = recorded ? toShown(recorded) : toDeclared(file)
-      return { ...toDeclared(file), state, schema }
+      return { ...toDeclared(file), ...(recorded && { state: recorded.state, schema: recorded.schema }) }
     },
 
     async add({ name, seed, hosts = [] }, wait) {
@@ -161,7 +150,7 @@ export function openFleet(settings: FleetSettings): Fleet {
         if (findByName(files, name)) throw taken(name)
         const fault = seedFault(seed, await readSeedNames(migrations))
         if (fault !== undefined) throw invalidInput("body", [{ in: "body", field: "seed", message: fault }])
-        await assertFree(hosts, files)
+        assertFree(hosts, { files, recorded: await recordedFor(hosts) })
         await addTenantFile(place, tenant)
       })
       const isDone = await until(
@@ -177,12 +166,12 @@ export function openFleet(settings: FleetSettings): Fleet {
       const { newName, hosts = [] } = wanted
       assertForeign(hosts)
       // What takes long comes before the files are read.
-      if (hosts.length > 0) await directory.list()
+      const recorded = await recordedFor(hosts)
       const { tenant } = await change(async (_place, files) => {
         const file = existing(files, name, expected)
         const rival = newName === undefined ? undefined : findByName(files, newName)
         if (rival && rival.tenant.id !== file.tenant.id) throw taken(rival.tenant.name)
-        await assertFree(hosts, files, file.tenant.id)
+        assertFree(hosts, { files, recorded, id: file.tenant.id })
         await changeTenantFile(file, { name: newName, hosts: wanted.hosts })
         return file
       })
@@ -214,6 +203,21 @@ const isSameSet = (some: readonly string[], others: readonly string[]) =>
 
 const findByName = (files: TenantFile[], name: string) =>
   files.find(({ tenant }) => isSameName(tenant.name, name))
+
+/** Throws the Problem that names who has one of the hosts: by a file, or by the ledger where no file gives it up. */
+function assertFree(
+  hosts: readonly string[],
+  { files, recorded, id }: { files: TenantFile[]; recorded: readonly NamedTenant[]; id?: TenantId },
+): void {
+  const declaring = new Set(files.map(({ tenant }) => tenant.id))
+  const holding = recorded.filter((one) => !declaring.has(one.id) && !isRetired(one))
+  const others = [...files.map(({ tenant }) => tenant), ...holding].filter((one) => one.id !== id)
+  for (const host of hosts) {
+    const holder = others.find((one) => one.hosts?.includes(host))
+    if (holder)
+      throw new Problem("tenant-host-taken", `${host} is a host of the tenant ${holder.name} already`)
+  }
+}
 
 function existing(files: TenantFile[], name: string, expected: Tags | undefined): TenantFile {
   const file = findByName(files, name)

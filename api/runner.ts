@@ -39,14 +39,14 @@ type Use = "share" | "acquire"
 const REREAD_INTERVAL = 500
 const FIRST_PAUSE = 25
 const LONGEST_PAUSE = 400
+/** What the tenant's role may not do, by a secret that may be an old one. */
+const FORBIDDEN = "42501"
 /** Serialisation failure, deadlock, a reference or a key that appeared meanwhile, a statement that a pooler has lost, rights that changed. */
-const RACES = new Set(["40001", "40P01", "23001", "23503", "23505", "26000", "42P05", "42501"])
+const RACES = new Set(["40001", "40P01", "23001", "23503", "23505", "26000", "42P05", FORBIDDEN])
 const MAX_RACES = 3
 /** A plan that a migration has made stale: each connection of a tenant may have one, and is closed then. */
 const STALE_PLAN = "0A000"
 const MAX_STALE = 100
-/** What the tenant's role may not do, by a secret that may be an old one. */
-const FORBIDDEN = "42501"
 
 /** Its effects must be undone by the end of the connection, unless it resolves or throws CommitCut. */
 type Attempt<T> = (connection: Connection) => Promise<T>
@@ -139,7 +139,7 @@ export function createRunner({ credentials, pools, log, patience }: RunnerOption
         throw unavailable(error)
       }
       if (outcome.kind === "unreached" || code === FORBIDDEN) {
-        // Nothing has been executed. The secret may have changed: a rename, a rotation, or the tenant's end.
+        // Nothing has been done. The secret may have changed: a rename, a rotation, or the tenant's end.
         credential = await credentialOf(tenant, REREAD_INTERVAL)
       }
       await rest(tenant, pause * (0.5 + Math.random() / 2))

@@ -70,7 +70,7 @@ export async function outcomeOf(
   { id, at }: Transaction,
 ): Promise<"committed" | "aborted" | "in progress" | undefined> {
   type Row = { outcome: "committed" | "aborted" | "in progress" | null; hasCrashed: boolean | null }
-  const [row] = await query<Row>(OUTCOME, [id, at]).catch((error: unknown): [] | Row[] => {
+  const [row] = await query<Row>(OUTCOME, [id, at]).catch((error: unknown): Row[] => {
     if (codeOf(error) !== NEVER_HEARD) throw error
     return [{ outcome: "aborted", hasCrashed: true }]
   })

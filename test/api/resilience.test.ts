@@ -3,7 +3,7 @@ import { Client } from "pg"
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
 import { assertMarker, openConnection } from "../../api/connections.ts"
 import { ClientGone } from "../../api/failures.ts"
-import { outcomeOf } from "../../api/transaction.ts"
+import { outcomeOf, queryOn } from "../../api/transaction.ts"
 import { TransientError } from "../../reconciler/errors.ts"
 import { loginRole } from "../../reconciler/tenant.ts"
 import { startProxy } from "./proxy.ts"
@@ -79,6 +79,13 @@ const sessionsOf = (database: string, condition = "true") =>
       `select count(*)::int as n from pg_stat_activity where datname = '${database}' and ${condition}`,
     )
     .then(({ rows }) => rows[0]!.n)
+
+const connectTo = ({ id, uri }: TestTenant) =>
+  openConnection(
+    id,
+    { state: "active", uri, fleet: FLEET },
+    { connectTimeout: 5000, statementTimeout: 5000, checkMarker: assertMarker },
+  )
 
 /** Renames as the reconciler does: nobody new comes in, idle sessions are ended, then rename, publish, open. */
 async function rename(tenant: TestTenant, from: string, to: string, whileClosed = async () => {}) {
@@ -252,15 +259,8 @@ test("after a crash of Postgres nobody takes another's commit for their own", as
     .toBe(true)
   // The others' session has ended with it, too.
   await world.restart()
-  const outcome = (transaction: { id: string; at: string }) =>
-    outcomeOf(async (statement, values) => {
-      const next = new Client({ connectionString: tenant.uri })
-      await next.connect()
-      return next
-        .query(statement.text, [...values])
-        .then(({ rows }) => rows)
-        .finally(() => next.end())
-    }, transaction)
+  const connection = await connectTo(tenant)
+  const outcome = (transaction: { id: string; at: string }) => outcomeOf(queryOn(connection), transaction)
   const future = { id: String(BigInt(id) + 1_000_000n), at }
   expect(await outcome(future)).toBe("aborted")
   const taken = async () => {
@@ -271,15 +271,12 @@ test("after a crash of Postgres nobody takes another's commit for their own", as
   const [status] = await world.sql(tenant.database, `select pg_xact_status('${id}'::xid8) as status`)
   expect(status).toEqual({ status: "committed" })
   expect(await outcome({ id, at })).toBe(undefined)
+  await connection.close()
 }, 90_000)
 
 test("a client that has gone before its connection was made has nothing run for it", async () => {
   const tenant = await world.addTenant("Early")
-  const connection = await openConnection(
-    tenant.id,
-    { state: "active", uri: tenant.uri, fleet: FLEET },
-    { connectTimeout: 5000, statementTimeout: 5000, checkMarker: assertMarker },
-  )
+  const connection = await connectTo(tenant)
   const gone = { aborted: true, addEventListener: () => {}, removeEventListener: () => {} }
   const create = "create table never ()"
   await expect(connection.query(create, gone)).rejects.toThrow(ClientGone)
