@@ -8,12 +8,19 @@ export type Child = {
   close: () => Promise<void>
 }
 
-/** What it prints first; throws where it ends instead. */
-export async function firstWords(child: ChildProcess): Promise<string> {
+/** Starts a program that serves, and prints first what leads to it; `close` ends it. Throws where it ends instead. */
+export async function startServing(
+  program: string,
+  words: readonly string[],
+): Promise<{ said: string; close: () => void }> {
+  const child = fork(program, words, { stdio: ["ignore", "pipe", "inherit", "ipc"] })
   const ended = once(child, "exit").then(() => undefined)
   const said = (await Promise.race([once(child.stdout!, "data"), ended])) as [Buffer] | undefined
-  if (!said) throw new Error(`${child.spawnargs[1]} has ended: see above`)
-  return said[0].toString()
+  if (!said) throw new Error(`${program} has ended: see above`)
+  const close = () => {
+    if (child.connected) child.disconnect()
+  }
+  return { said: said[0].toString(), close }
 }
 
 /** Starts `program` with this environment added to ours; what it prints is seen. */

@@ -10,7 +10,7 @@ const API = path.resolve(import.meta.dirname, "../../api/main.ts")
 const PEERS = path.resolve(import.meta.dirname, "../peers")
 const PEER_LISTENS = /^listening on (\d+)$/
 /** Connections of one tenant, where nothing else is said: what ours allows by default. */
-const POOL_MAX = 4
+export const POOL_MAX = 4
 
 export type StartServer = () => Promise<Program>
 

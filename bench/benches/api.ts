@@ -1,9 +1,9 @@
 /** Requests a second of many tenants, drawn by Zipf's law, with few or many connections. */
 import type { Bench, Contestant, Scene } from "../bench.ts"
-import { drive } from "../api/drive.ts"
+import { underLoad } from "../api/drive.ts"
 import { type Fleet, PRODUCTS, startFleet } from "../api/fleet.ts"
 import { findPgbouncer } from "../api/pgbouncer.ts"
-import { startBehindPgbouncer, startOurs, startPeer, type StartServer } from "../api/servers.ts"
+import { POOL_MAX, startBehindPgbouncer, startOurs, startPeer, type StartServer } from "../api/servers.ts"
 
 /** `connections`: what may be open at Postgres. `share`: of the anchor's requests a second that ours is to answer. */
 type Row = { tenants: number; connections: number; share: number; isScarce?: boolean }
@@ -57,7 +57,7 @@ function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scen
   const uris = new Map(tenants.map((tenant) => [tenant.id as string, fleet.uriOf(tenant)]))
   const pgbouncer = isQuick ? undefined : findPgbouncer()
   // As many connections for each tenant as there are for all of them, and no more than ours has.
-  const perTenant = Math.max(1, Math.min(4, Math.floor(connections / row.tenants)))
+  const perTenant = Math.max(1, Math.min(POOL_MAX, Math.floor(connections / row.tenants)))
   const pools = { POOL_MAX: String(perTenant) }
   const load = {
     tenants: tenants.map(({ id }) => id),
@@ -72,24 +72,18 @@ function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scen
   const contestant = (name: string, role: Contestant["role"], start: StartServer): Contestant => ({
     name,
     role,
-    async measure() {
-      const server = await start()
-      try {
-        const report = await drive({ ...load, port: Number(new URL(server.url).port) })
-        const { answered, failed, p50, p99 } = report
+    measure: () =>
+      underLoad(start, load, ({ answered, failed, perSecond, p50, p99 }) => {
         if (answered === 0) throw new Error(`${name}: no request was answered`)
         if (failed > 0 && role === "bare") throw new Error(`${name}: ${failed} requests have failed`)
         return {
-          "requests/s": report.perSecond,
+          "requests/s": perSecond,
           // Of those that were answered.
           "p50 ms": p50!,
           "p99 ms": p99!,
           "failed %": (100 * failed) / (answered + failed),
         }
-      } finally {
-        await server.stop()
-      }
-    },
+      }),
   })
   return {
     name: `${row.tenants} tenants, ${connections} connections`,

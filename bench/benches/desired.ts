@@ -1,8 +1,7 @@
 /** Files of a large fleet: read, validated and compared, cold and when little changed, and how soon an edit is seen. */
-import { type ChildProcess, fork } from "node:child_process"
-import { once } from "node:events"
 import { readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
+import { type Child, startChild } from "../child.ts"
 import { writeFleet } from "../noop/fleet.ts"
 import { parse } from "yaml"
 import type { Bench, Contestant, Figures, Target } from "../bench.ts"
@@ -28,9 +27,9 @@ export const bench: Bench = {
     const count = isQuick ? 2000 : 10_000
     say(`desired: writing ${count} files`)
     await writeFleet(folder, count)
-    const start = () => fork(PROGRAM, [folder], { stdio: ["ignore", "inherit", "inherit", "ipc"] })
+    const start = () => startChild(PROGRAM, [folder], {})
     const running = start()
-    await ask(running, "turn")
+    await running.ask("turn")
     try {
       yield {
         name: `${count} files`,
@@ -44,9 +43,9 @@ export const bench: Bench = {
             measure: async () => {
               const fresh = start()
               try {
-                return await ask(fresh, "turn")
+                return await fresh.ask<Figures>("turn")
               } finally {
-                fresh.disconnect()
+                await fresh.close()
               }
             },
           },
@@ -64,26 +63,16 @@ export const bench: Bench = {
         targets: isQuick ? [] : TARGETS,
       }
     } finally {
-      if (running.connected) running.disconnect()
+      await running.close()
     }
   },
 }
 
-const contestant = (name: string, child: ChildProcess, what: string): Contestant => ({
+const contestant = (name: string, child: Child, what: string): Contestant => ({
   name,
   role: "ours",
-  measure: () => ask(child, what),
+  measure: () => child.ask<Figures>(what),
 })
-
-/** Throws where the program ends instead of answering. */
-async function ask(child: ChildProcess, what: string): Promise<Figures> {
-  child.send(what)
-  const ended = once(child, "exit").then(() => {
-    throw new Error(`${what}: the program has ended, see above`)
-  })
-  const [figures] = (await Promise.race([once(child, "message"), ended])) as [Figures]
-  return figures
-}
 
 /** Reads every tenant's file, one after the other, and has `use` make something of it; in this process, which is warm. */
 function readAll(folder: string, use: (text: string) => unknown): Figures {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { Client } from "pg"
 import { HEAP } from "../../local/part.ts"
 import type { Bench, Contestant, Scene } from "../bench.ts"
-import { drive } from "../api/drive.ts"
+import { underLoad } from "../api/drive.ts"
 import { type Fleet, PRODUCTS, startFleet } from "../api/fleet.ts"
 import { startProgram } from "../api/program.ts"
 import { startOurs, startPeer, type StartServer } from "../api/servers.ts"
@@ -48,28 +48,23 @@ const connectionsOf = (fleet: Fleet) => Math.floor(1.1 * fleet.tenants.length)
 
 function ofApi(fleet: Fleet, folder: string, isQuick: boolean): Scene {
   const uris = new Map(fleet.tenants.map((tenant) => [tenant.id as string, fleet.uriOf(tenant)]))
+  const load = {
+    tenants: fleet.tenants.map(({ id }) => id),
+    products: PRODUCTS,
+    connections: 64,
+    touch: true,
+    warm: { requests: 0, seconds: 0 },
+    seconds: isQuick ? 1 : 10,
+    headers: "",
+  }
   const contestant = (name: string, role: Contestant["role"], start: StartServer): Contestant => ({
     name,
     role,
-    async measure() {
-      const server = await start()
-      try {
-        const { unanswered } = await drive({
-          port: Number(new URL(server.url).port),
-          tenants: fleet.tenants.map(({ id }) => id),
-          products: PRODUCTS,
-          connections: 64,
-          touch: true,
-          warm: { requests: 0, seconds: 0 },
-          seconds: isQuick ? 1 : 10,
-          headers: "",
-        })
+    measure: () =>
+      underLoad(start, load, async ({ unanswered }, { pid }) => {
         if (unanswered > 0) throw new Error(`${name}: ${unanswered} requests have failed`)
-        return { MB: residentMegabytes(server.pid, "VmRSS"), sessions: await sessionsOf(fleet) }
-      } finally {
-        await server.stop()
-      }
-    },
+        return { MB: residentMegabytes(pid, "VmRSS"), sessions: await sessionsOf(fleet) }
+      }),
   })
   return {
     name: `API, ${fleet.tenants.length} tenants with a connection each`,

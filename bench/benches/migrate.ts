@@ -1,10 +1,9 @@
 /** Databases a second: five steps to each, and the question whether anything is pending, near and far. */
-import { fork } from "node:child_process"
 import path from "node:path"
 import { removePostgres, startPostgres, type Postgres } from "../../local/postgres.ts"
 import { alternately } from "../alternate.ts"
 import type { Bench, Contestant, Scene, Target } from "../bench.ts"
-import { firstWords } from "../child.ts"
+import { startServing } from "../child.ts"
 import { makeWays, type Way } from "../migrate/contestants.ts"
 import { AT_ONCE, forAll, makeEmpty, settle, uriOf } from "../migrate/databases.ts"
 
@@ -23,24 +22,21 @@ export const bench: Bench = {
     const count = isQuick ? 16 : 200
     const directory = path.join(folder, "postgres")
     const postgres = await startPostgres({ directory, settings: { autovacuum: "off" } })
-    const relay = fork(
-      path.join(import.meta.dirname, "../migrate/relay.ts"),
-      [String(postgres.port), String(FAR)],
-      {
-        stdio: ["ignore", "pipe", "inherit", "ipc"],
-      },
-    )
+    let relay: Awaited<ReturnType<typeof startServing>> | undefined
     try {
-      const farPort = Number(await firstWords(relay))
+      relay = await startServing(path.join(import.meta.dirname, "../migrate/relay.ts"), [
+        String(postgres.port),
+        String(FAR),
+      ])
       const ways = await makeWays(folder)
       const near = [`near, ${place}`, undefined] as const
-      const far = [`${FAR} ms away, ${place}`, farPort] as const
+      const far = [`${FAR} ms away, ${place}`, Number(relay.said)] as const
       for (const [where, port] of isQuick ? [near] : [near, far]) {
         yield applying({ ways, postgres, count, where, port })
         yield checking({ ways, postgres, count, where, port })
       }
     } finally {
-      if (relay.connected) relay.disconnect()
+      relay?.close()
       await postgres.stop()
       await removePostgres(directory)
     }

@@ -1,8 +1,7 @@
 /** The servers of listing.ts for a fleet that is on file, and the environment of a reconciler that works with them. */
-import { fork } from "node:child_process"
 import path from "node:path"
 import { HEAP } from "../../local/part.ts"
-import { firstWords } from "../child.ts"
+import { startServing } from "../child.ts"
 import { MIGRATIONS } from "../sql.ts"
 import { branchOf, projectsOf, writeFleet } from "./fleet.ts"
 
@@ -10,15 +9,12 @@ import { branchOf, projectsOf, writeFleet } from "./fleet.ts"
 export async function startListing(folder: string, count: number) {
   await writeFleet(folder, count)
   const [first, ...others] = projectsOf(count).map((project) => ({ project, branch: branchOf(project) }))
-  const listing = fork(
-    path.join(import.meta.dirname, "listing.ts"),
-    [path.join(folder, "listed.json"), folder],
-    {
-      stdio: ["ignore", "pipe", "inherit", "ipc"],
-    },
-  )
+  const { said, close } = await startServing(path.join(import.meta.dirname, "listing.ts"), [
+    path.join(folder, "listed.json"),
+    folder,
+  ])
   const environment: Record<string, string> = {
-    ...(JSON.parse(await firstWords(listing)) as Record<string, string>),
+    ...(JSON.parse(said) as Record<string, string>),
     TENANTS_DIR: path.join(folder, "tenants"),
     FLEET_FILE: path.join(folder, "fleet.yaml"),
     MIGRATIONS_DIR: MIGRATIONS,
@@ -31,10 +27,5 @@ export async function startListing(folder: string, count: number) {
     NEON_DATABASE_OWNER: "owner",
     NODE_OPTIONS: HEAP,
   }
-  return {
-    environment,
-    close: () => {
-      if (listing.connected) listing.disconnect()
-    },
-  }
+  return { environment, close }
 }
