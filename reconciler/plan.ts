@@ -94,8 +94,8 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     const entry = secret?.entry?.fleet === fleet ? secret.entry : undefined
     const candidate = entry && expected(entry, databases.get(entry.cell))
     const isOurs = candidate && mayBe(candidate, entry)
-    const [first, ...others] = marked.get(id) ?? []
-    const seen = first ?? (isOurs ? candidate : undefined)
+    const bearers = marked.get(id)
+    const seen = bearers?.[0] ?? (isOurs ? candidate : undefined)
     if (seen) managed.add(seen)
     // Two reservations may name one new database, which nobody has marked yet: the first has it.
     if (seen?.marker === null) databases.get(seen.cell)!.delete(seen.name)
@@ -105,11 +105,22 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     const lives = seen?.cell ?? entry?.cell
     const isNew = tenant !== undefined && secret === undefined && lives === undefined
     const cell = lives ?? (isNew ? room(tenant) : cells[0])
-    const told = { id, secret, entry: truth, isTampered: truth !== entry, located, contradicted }
-    const facts: Facts = { fleet, cell: cell ?? "", version, gracePeriod, now, ...told }
+    const facts: Facts = {
+      id,
+      fleet,
+      cell: cell ?? "",
+      version,
+      gracePeriod,
+      now,
+      secret,
+      entry: truth,
+      isTampered: truth !== entry,
+      located,
+      contradicted,
+    }
     const name = tenant?.name ?? truth?.name ?? id
     const home = seen && seen.cell === entry?.cell ? seen.cell : undefined
-    if (others.length > 0) return { facts, home, stall: ambiguous(id, name, [first!, ...others], cells) }
+    if (bearers && bearers.length > 1) return { facts, home, stall: ambiguous(id, name, bearers, cells) }
     if (secret && secret.owner !== fleet) return { facts, home, stall: taken(id, name, secret) }
     const obstacle = misplaced(cells, { home: lives, wanted: tenant?.cell, cell })
     return { facts, home, stall: obstacle && { tenant: id, name, ...obstacle } }

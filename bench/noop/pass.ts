@@ -4,11 +4,13 @@
  */
 import { createApiClient } from "@neondatabase/api-client"
 import { readConfig } from "../../reconciler/config.ts"
+import { collectEarly } from "../../reconciler/heap.ts"
 import { diff } from "../../reconciler/plan.ts"
 import { createVaultClient } from "../../reconciler/providers/vault-client.ts"
 import { reconcile, type Review } from "../../reconciler/reconcile.ts"
 import { openWorld } from "../../reconciler/world.ts"
 
+collectEarly()
 const config = readConfig(process.env)
 const world = openWorld(config)
 

@@ -6,6 +6,7 @@ import type { Authority } from "../environment.ts"
 import { TerminalError } from "../errors.ts"
 import { keepEvents } from "../events.ts"
 import { viewFleet } from "../fleet-view.ts"
+import { collectEarly } from "../heap.ts"
 import { createLogger, type Logger } from "../log.ts"
 import { serveMetrics } from "../metrics-server.ts"
 import { startMetrics } from "../metrics.ts"
@@ -29,6 +30,7 @@ export function registerRun(program: Command): void {
 }
 
 async function run(): Promise<void> {
+  collectEarly()
   const log = createLogger("reconciler")
   const config = readConfig(process.env)
   const signal = onSignal(0)
