@@ -6,6 +6,7 @@ import type { TenantId } from "../reconciler/tenant.ts"
 import type { Connection } from "./connections.ts"
 import { createExchanges, expectSoon } from "./exchanges.ts"
 import { createFrequency } from "./frequency.ts"
+import { type Idle, keepIdle } from "./idle.ts"
 import { type Lane, leastMissed, type Promised } from "./lanes.ts"
 import { createQueue, type Queue } from "./queue.ts"
 import type { Session } from "./sessions.ts"
@@ -50,12 +51,10 @@ export type Places = {
   free: (lane: Lane) => void
   /** Ends the session, and then its place is free, for whom it was promised to before all others. */
   close: (lane: Lane, connection: Connection, promised?: Promised) => void
-  /** Keeps a connection that nobody uses. */
-  keep: (lane: Lane, connection: Connection) => void
-  /** An idle connection of the tenant's that can be used; none while somebody waits for it. */
-  popIdle: (lane: Lane, uri: string) => Connection | undefined
-  /** Whether it was kept, and is no more. */
-  drop: (lane: Lane, connection: Connection) => boolean
+  /** Keeps a connection that nobody uses, or lets it make room. */
+  keep: Idle["keep"]
+  popIdle: Idle["pop"]
+  drop: Idle["drop"]
   /** Lets those in who may begin a session now. */
   serve: () => void
   /**
@@ -93,7 +92,7 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
   let evictions = 0
   let isOver = false
   const allClosed = Promise.withResolvers<void>()
-  const sweep = setInterval(closeUnused, Math.max(10, idleTimeout / 2)).unref()
+  const idle = keepIdle({ lanes: () => lanes.values(), close, timeout: idleTimeout })
 
   function forgetEmpty(lane: Lane): void {
     if (lane.places === 0 && lane.waiting.size === 0) lanes.delete(lane.tenant)
@@ -141,8 +140,9 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     vacate(end, promised, giveBack)
   }
 
-  const close = (lane: Lane, connection: Connection, promised?: Promised): void =>
+  function close(lane: Lane, connection: Connection, promised?: Promised): void {
     vacate(connection.close, promised, (heir) => free(lane, heir))
+  }
 
   /** Ends a session by `end`, and then its place by `release`. */
   function vacate(
@@ -207,15 +207,6 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     }
   }
 
-  function closeIdle(lane: Lane, before = Number.POSITIVE_INFINITY): void {
-    while (lane.idle[0] && lane.idle[0].since <= before) close(lane, lane.idle.shift()!.connection)
-  }
-
-  function closeUnused(): void {
-    const oldest = performance.now() - idleTimeout
-    for (const lane of lanes.values()) closeIdle(lane, oldest)
-  }
-
   return {
     use(tenant, uri) {
       frequency.count(tenant)
@@ -227,7 +218,7 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
       if (lane.uri !== uri) {
         lane.uri = uri
         lane.server = serverOf(uri)
-        closeIdle(lane)
+        idle.empty(lane)
       }
       return lane
     },
@@ -243,27 +234,12 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
     close,
 
     keep(lane, connection) {
-      lane.idle.push({ connection, since: performance.now() })
+      idle.keep(lane, connection)
       makeRoom()
     },
 
-    popIdle(lane, uri) {
-      if (lane.waiting.size > 0) return undefined
-      for (let idle = lane.idle.pop(); idle; idle = lane.idle.pop()) {
-        if (idle.connection.uri === uri && !idle.connection.isBroken()) return idle.connection
-        close(lane, idle.connection)
-      }
-      return undefined
-    },
-
-    drop(lane, connection) {
-      const index = lane.idle.findIndex((one) => one.connection === connection)
-      if (index === -1) return false
-      lane.idle.splice(index, 1)
-      close(lane, connection)
-      return true
-    },
-
+    popIdle: idle.pop,
+    drop: idle.drop,
     serve,
 
     promise() {
@@ -282,8 +258,7 @@ export function createPlaces({ budget, maxConnections, wait, idleTimeout }: Plac
 
     async end() {
       isOver = true
-      clearInterval(sweep)
-      for (const lane of lanes.values()) closeIdle(lane)
+      idle.end()
       for (const lane of reserved.keys()) giveUp(lane)
       if (places > 0) await allClosed.promise
     },
