@@ -15,8 +15,13 @@ export type Holders = ReadonlyMap<string, readonly LedgerEntry[]>
 
 export function holdersOf(entries: readonly LedgerEntry[]): Holders {
   const holders = new Map<string, LedgerEntry[]>()
-  for (const entry of entries)
-    for (const host of new Set(hostsOf(entry))) holders.set(host, [...(holders.get(host) ?? []), entry])
+  for (const entry of entries) {
+    for (const host of hostsOf(entry)) {
+      const having = holders.get(host)
+      if (!having) holders.set(host, [entry])
+      else if (!having.includes(entry)) having.push(entry)
+    }
+  }
   return holders
 }
 

@@ -67,34 +67,67 @@ export function cellsInQuestion(
   return found
 }
 
+/** What is there of one tenant, and what is wanted. */
+type Known = {
+  id: TenantId
+  tenant: Tenant | undefined
+  secret: ObservedSecret | undefined
+  /** What the secret's tags say, where it is this fleet's. */
+  entry: LedgerEntry | undefined
+  /** The databases that carry its marker. */
+  bearers: ObservedDatabase[] | undefined
+}
+
+/** Of every tenant that a file, the ledger or a marker names, in the order of the ids. */
+function knownById({ fleet, tenants }: Desired, { databases, secrets }: Observed): Known[] {
+  const known = new Map<TenantId, Known>()
+  const strangers = new Map<string | undefined, ObservedSecret>()
+  const under = (id: TenantId): Known => {
+    let one = known.get(id)
+    if (!one) {
+      one = { id, tenant: undefined, secret: strangers.get(id), entry: undefined, bearers: undefined }
+      known.set(id, one)
+    }
+    return one
+  }
+  for (const secret of secrets) if (secret.entry?.fleet !== fleet) strangers.set(idIn(secret), secret)
+  for (const secret of secrets) {
+    const { entry } = secret
+    if (entry?.fleet !== fleet) continue
+    const one = under(entry.id)
+    one.secret = secret
+    one.entry = entry
+  }
+  for (const tenant of tenants) under(tenant.id).tenant = tenant
+  for (const database of databases) {
+    const { marker } = database
+    if (marker?.fleet === fleet) (under(marker.tenant).bearers ??= []).push(database)
+  }
+  // The vault lists its secrets in order, which leaves little to sort.
+  return [...known.values()].toSorted((one, other) => (one.id < other.id ? -1 : 1))
+}
+
 /** What must be done to make the observed world the desired one. `now` in milliseconds since 1970. */
 export function diff(desired: Desired, observed: Observed, now: number): Diff {
   const { fleet, cells, version, gracePeriod } = desired
-  const secrets = new Map(observed.secrets.map((secret) => [idIn(secret), secret]))
-  const entries = entriesOf(observed.secrets, fleet)
+  const known = knownById(desired, observed)
   const databases = new Map(cells.map((cell) => [cell, new Map<string, ObservedDatabase>()]))
   for (const database of observed.databases) databases.get(database.cell)?.set(database.name, database)
-  const marked = Map.groupBy(
-    observed.databases.filter(({ marker }) => marker?.fleet === fleet),
-    ({ marker }) => marker!.tenant,
-  )
-  const tenants = new Map(desired.tenants.map((tenant) => [tenant.id, tenant]))
-  // The vault lists its secrets in order, which leaves little to sort.
-  const ids = new Set([...entries.map(({ id }) => id), ...tenants.keys(), ...marked.keys()])
-  const managed = new Set([...marked.values()].flat())
-  const announced = entries.filter(
+  const managed = new Set(known.flatMap(({ bearers }) => bearers ?? []))
+  const announced = entriesOf(observed.secrets, fleet).filter(
     ({ state, cell, database }) => state === "reserved" && !databases.get(cell)?.has(database),
   )
   const room = openRoom(cells, [...observed.databases, ...announced])
 
-  type Found = { facts: Facts; stall?: Stall | undefined; home: string | undefined }
-  const found = [...ids].toSorted().map((id): Found => {
-    const tenant = tenants.get(id)
-    const secret = secrets.get(id)
-    const entry = secret?.entry?.fleet === fleet ? secret.entry : undefined
+  type Found = {
+    facts: Facts
+    tenant: Tenant | undefined
+    stall?: Stall | undefined
+    home: string | undefined
+  }
+  const found = known.map(({ id, tenant, secret, entry, bearers }): Found => {
     const candidate = entry && expected(entry, databases.get(entry.cell))
     const isOurs = candidate && mayBe(candidate, entry)
-    const bearers = marked.get(id)
     const seen = bearers?.[0] ?? (isOurs ? candidate : undefined)
     if (seen) managed.add(seen)
     // Two reservations may name one new database, which nobody has marked yet: the first has it.
@@ -120,25 +153,25 @@ export function diff(desired: Desired, observed: Observed, now: number): Diff {
     }
     const name = tenant?.name ?? truth?.name ?? id
     const home = seen && seen.cell === entry?.cell ? seen.cell : undefined
-    if (bearers && bearers.length > 1) return { facts, home, stall: ambiguous(id, name, bearers, cells) }
-    if (secret && secret.owner !== fleet) return { facts, home, stall: taken(id, name, secret) }
+    if (bearers && bearers.length > 1)
+      return { facts, tenant, home, stall: ambiguous(id, name, bearers, cells) }
+    if (secret && secret.owner !== fleet) return { facts, tenant, home, stall: taken(id, name, secret) }
     const obstacle = misplaced(cells, { home: lives, wanted: tenant?.cell, cell })
-    return { facts, home, stall: obstacle && { tenant: id, name, ...obstacle } }
+    return { facts, tenant, home, stall: obstacle && { tenant: id, name, ...obstacle } }
   })
   const holders = holdersOf(found.flatMap(({ facts }) => facts.entry ?? []))
   const contests: Contest[] = []
   const homes = new Map<TenantId, string>()
   const unseen: Place[] = []
-  const results = found.map(({ facts, stall, home }) => {
-    const result = resultOf(facts, stall)
+  const results = found.map(({ facts, tenant, stall, home }) => {
+    const result = resultOf(facts, tenant, stall)
     if (result && home !== undefined) homes.set(facts.id, home)
     const { entry, located } = facts
     if (entry && !located && mayHave(entry, cells) && !isCreate(result))
       unseen.push({ cell: entry.cell, name: entry.database })
     return result
   })
-  function resultOf(facts: Facts, stall: Stall | undefined) {
-    const tenant = tenants.get(facts.id)
+  function resultOf(facts: Facts, tenant: Tenant | undefined, stall: Stall | undefined) {
     if (desired.held.has(facts.id)) return undefined
     if (stall) return stall
     if (!tenant) return absent(facts)
