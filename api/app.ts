@@ -65,7 +65,7 @@ export function createApp(dependencies: AppDependencies): Express {
   const admit = tenancy(dependencies)
   // First, because most requests are for these.
   app.use(mount(operations, (operation) => perform(operation, admit)))
-  const document = describeApi(operations, administration, { tenantHeader: tenants.header, isSecured })
+  const document = describeApi(operations, administration, { tenants, isSecured })
   const others = Router()
   others.use(health(readiness), problemPages(), reference(document))
   others.use(mount(administration, administer(dependencies)))

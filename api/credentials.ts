@@ -1,6 +1,7 @@
 /** The tenants' credentials, as the vault last told them: few calls to the vault, and served on when it is away. */
 import { LRUCache } from "lru-cache"
 import { TransientError } from "../reconciler/errors.ts"
+import { createSemaphore } from "../reconciler/providers/pacing.ts"
 import type { Credential, CredentialReader } from "../reconciler/providers/vault.ts"
 import type { TenantId } from "../reconciler/tenant.ts"
 import { countCredentialRead } from "./metrics.ts"
@@ -21,7 +22,7 @@ export type CredentialCacheOptions = {
   now: () => number
   /** Most credentials held; as many answers that lead to no database are held apart, so that these evict nobody. */
   capacity: number
-  /** Most calls to the vault at once. */
+  /** Most calls to the vault at once; ten times as many tenants may wait for theirs. */
   maxReads: number
   /** All in milliseconds. A credential is read again when unused for `sliding`, and at the latest after `absolute`. */
   sliding: number
@@ -59,6 +60,8 @@ type Entry = {
 
 /** The share of the time that a tenant has been reserved after which it is looked up again. */
 const PATIENCE = 1 / 20
+/** Tenants whose secrets are read or wait for that, as a multiple of those that are read at once. */
+const MOST_WAITING = 11
 
 /** A cache before `readVault`. Reads of one tenant at the same time are one call. */
 export function cacheCredentials(
@@ -69,6 +72,7 @@ export function cacheCredentials(
   const serving = new LRUCache<TenantId, Entry>({ max: options.capacity })
   const refusing = new LRUCache<TenantId, Entry>({ max: options.capacity })
   const reading = new Map<TenantId, Promise<Entry>>()
+  const inTurn = createSemaphore(options.maxReads, "secrets")
   const mayRecheck = {
     refused: every(options.refused.recheck, now),
     reserved: every(options.reserved.recheck, now),
@@ -102,10 +106,10 @@ export function cacheCredentials(
   function readShared(tenant: TenantId): Promise<Entry> {
     const running = reading.get(tenant)
     if (running) return running
-    if (reading.size >= options.maxReads) {
-      throw new TransientError("VaultBusy", `${reading.size} secrets are being read already`)
+    if (reading.size >= MOST_WAITING * options.maxReads) {
+      throw new TransientError("VaultBusy", `${reading.size} secrets are to be read already`)
     }
-    const started = readOnce(tenant).finally(() => reading.delete(tenant))
+    const started = inTurn(() => readOnce(tenant)).finally(() => reading.delete(tenant))
     reading.set(tenant, started)
     return started
   }

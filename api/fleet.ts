@@ -109,13 +109,20 @@ export function openFleet(settings: FleetSettings): Fleet {
     return done
   }
 
+  /** Asks again and again for so long, and no longer although an answer takes longer, or once the process is told to end. */
   async function until(wait: number, isDone: () => Promise<boolean>): Promise<boolean> {
     const deadline = performance.now() + wait
-    while (performance.now() < deadline && !isEnding()) {
-      if (await isDone().catch(() => false)) return true
-      await sleep(Math.min(interval, Math.max(0, deadline - performance.now())))
+    const isOver = () => performance.now() >= deadline || isEnding()
+    const pause = () => sleep(Math.min(interval, Math.max(0, deadline - performance.now())))
+    const done = async () => {
+      for (; !isOver(); await pause()) if (await isDone().catch(() => false)) return true
+      return false
     }
-    return false
+    const over = async () => {
+      while (!isOver()) await pause()
+      return false
+    }
+    return Promise.race([done(), over()])
   }
 
   const declared = async () => (folder === undefined ? [] : readTenantFiles(folder).catch(() => []))

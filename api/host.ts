@@ -13,8 +13,15 @@ export function hostOf({ headersDistinct }: Pick<IncomingMessage, "headersDistin
     .replace(/\.$/, "")
 }
 
-/** What stands before one of our own domains: "shopify" of shopify.shop.example, "" of shop.example; undefined elsewhere. */
+/**
+ * What stands before one of our own domains: "shopify" of shopify.shop.example, "" of shop.example; undefined elsewhere. Where
+ * one domain lies in another, the longer one counts.
+ */
 export function labelOf(host: string, domains: readonly string[]): string | undefined {
-  const domain = domains.find((one) => host === one || host.endsWith(`.${one}`))
-  return domain === undefined ? undefined : host.slice(0, -domain.length - 1)
+  let found: string | undefined
+  for (const one of domains) {
+    const isIn = host === one || host.endsWith(`.${one}`)
+    if (isIn && one.length > (found?.length ?? 0)) found = one
+  }
+  return found === undefined ? undefined : host.slice(0, -found.length - 1)
 }

@@ -11,12 +11,17 @@ export type IdempotentRequest = { caller: string; key: string; fingerprint: stri
 
 const sql = (name: string, text: string): Statement => ({ name: `idempotency-${name}`, text })
 
-/** Keys are kept for a day. Each new one takes up to 100 old ones with it, so they never pile up. */
+/**
+ * Keys are kept for a day. Each new one takes its own old one and up to 100 others with it, so they never pile up; both are
+ * found by an index, however many there are.
+ */
 const FORGET = sql(
   "forget",
-  `delete from idempotency_keys where ctid = any(array(
-     select ctid from idempotency_keys where created_at < now() - interval '24 hours'
-     order by (caller, key) = ($1, $2) desc, created_at limit 100 for update skip locked))`,
+  `delete from idempotency_keys where ctid = any(
+     array(select ctid from idempotency_keys where created_at < now() - interval '24 hours'
+           order by created_at limit 100 for update skip locked)
+     || array(select ctid from idempotency_keys where caller = $1 and key = $2
+              and created_at < now() - interval '24 hours' for update skip locked))`,
 )
 /** Waits for another transaction that does the same work at this moment. */
 const CLAIM = sql(

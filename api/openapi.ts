@@ -3,6 +3,7 @@ import { z } from "zod"
 import type { AdminOperation } from "./administration.ts"
 import type { Described, Operation } from "./operation.ts"
 import { type ProblemKey, PROBLEMS } from "./problems.ts"
+import type { TenantSettings } from "./which-tenant.ts"
 
 type Json = Record<string, unknown>
 
@@ -56,10 +57,15 @@ function queryParameters(query: z.ZodType | undefined): Json[] {
   return Object.entries(properties).map(([name, schema]) => ({ name, in: "query", required: false, schema }))
 }
 
-const header = (name: string, description: string, schema: Json = { type: "string" }): Json => ({
+const header = (
+  name: string,
+  description: string,
+  schema: Json = { type: "string" },
+  required = false,
+): Json => ({
   name,
   in: "header",
-  required: false,
+  required,
   description,
   schema,
 })
@@ -150,13 +156,26 @@ function describe(
   }
 }
 
-function describeTenantOperation(operation: Operation, tenantHeader: string): Json {
+/** How a request names its tenant, as far as OpenAPI can say it: of a host it knows nothing. */
+function describeTenant({ header: name, sources }: Tenants): { parameters: Json[]; servers?: Json[] } {
+  const id = { type: "string", format: "uuid" }
+  const variables = { tenant: { default: "shopify", description: "The tenant's name." } }
+  return {
+    parameters: sources.has("header") ? [header(name, "The tenant's id.", id, sources.size === 1)] : [],
+    ...(sources.has("path")
+      ? { servers: [...(sources.size > 1 ? [{ url: "/" }] : []), { url: "/t/{tenant}", variables }] }
+      : {}),
+  }
+}
+
+function describeTenantOperation(operation: Operation, tenants: Tenants): Json {
   const { method, current, path } = operation
   const hasTag = current !== undefined
-  return describe(operation, {
+  const { parameters, ...servers } = describeTenant(tenants)
+  const described = describe(operation, {
     tag: path.split("/")[1]!,
     parameters: [
-      header(tenantHeader, "The tenant's id.", { type: "string", format: "uuid" }),
+      ...parameters,
       ...(method === "get" && hasTag ? [header("If-None-Match", "ETags that the caller has.")] : []),
       ...(method !== "get" && hasTag ? [IF_MATCH] : []),
       ...(method === "post"
@@ -170,6 +189,7 @@ function describeTenantOperation(operation: Operation, tenantHeader: string): Js
     ],
     answers: method === "get" && hasTag ? { 304: { description: "The caller has it already." } } : {},
   })
+  return { ...described, ...servers }
 }
 
 const describeAdminOperation = (operation: AdminOperation): Json =>
@@ -213,8 +233,10 @@ const PROBLEM: Json = {
   },
 }
 
+type Tenants = Pick<TenantSettings, "header" | "sources">
+
 export type OpenApiOptions = {
-  tenantHeader: string
+  tenants: Tenants
   /** Whether callers need a token. */
   isSecured: boolean
 }
@@ -223,11 +245,11 @@ export type OpenApiOptions = {
 export function describeApi(
   operations: readonly Operation[],
   admin: readonly AdminOperation[],
-  { tenantHeader, isSecured }: OpenApiOptions,
+  { tenants, isSecured }: OpenApiOptions,
 ): Json {
   const paths: Record<string, Json> = {}
   for (const operation of operations)
-    (paths[operation.path] ??= {})[operation.method] = describeTenantOperation(operation, tenantHeader)
+    (paths[operation.path] ??= {})[operation.method] = describeTenantOperation(operation, tenants)
   for (const operation of admin)
     (paths[operation.path] ??= {})[operation.method] = describeAdminOperation(operation)
   return {

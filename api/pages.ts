@@ -1,6 +1,6 @@
 /** Keyset pages: each begins where the one before ended, however many rows came or went meanwhile. */
 import { z } from "zod"
-import { Problem } from "./problems.ts"
+import { invalidInput } from "./input.ts"
 
 /** A whole number in a query string. */
 const limit = z
@@ -15,7 +15,7 @@ export const Page = z.strictObject({
   limit,
   after: z
     .string({ error: "must be given once" })
-    .regex(/^[\w-]{1,1600}$/, { error: "must be the next of an earlier page" })
+    .regex(/^[\w-]{1,1700}$/, { error: "must be the next of an earlier page" })
     .optional()
     .meta({ description: "The next of the page before." }),
 })
@@ -62,11 +62,19 @@ export function fromCursor<T extends string | number, I extends string | number>
   }
 }
 
-const notANext = () =>
-  new Problem("request-invalid", "the query is not valid: after must be the next of an earlier page", {
-    members: {
-      errors: [
-        { in: "query", field: "after", message: "must be the next of an earlier page in the same order" },
-      ],
-    },
-  })
+const NOT_A_NEXT = "must be the next of an earlier page in the same order"
+
+const notANext = () => invalidInput("query", [{ in: "query", field: "after", message: NOT_A_NEXT }])
+
+/** For a list's query: refuses an `after` in which `read` finds no place, before a database is asked for the list. */
+export const checkAfter =
+  <L extends { after?: string | undefined }>(read: (list: L & { after: string }) => unknown) =>
+  (list: L, context: z.RefinementCtx<L>): void => {
+    const { after } = list
+    if (after === undefined) return
+    try {
+      read({ ...list, after })
+    } catch {
+      context.addIssue({ code: "custom", path: ["after"], message: NOT_A_NEXT })
+    }
+  }

@@ -1,7 +1,7 @@
 /** Lists of products: by a part of their name, by price, in one of six orders. */
 import { z } from "zod"
 import { Id, text } from "./input.ts"
-import { fromCursor, idAfter, limitOf, Page, toCursor, toPage } from "./pages.ts"
+import { checkAfter, fromCursor, idAfter, limitOf, Page, toCursor, toPage } from "./pages.ts"
 import { MAX_PRICE, type Product } from "./product.ts"
 import type { Statement } from "./prepared.ts"
 import type { Query } from "./transaction.ts"
@@ -15,7 +15,7 @@ const priceBound = (description: string) =>
     .optional()
     .meta({ description })
 
-export const ProductList = Page.extend({
+const Listing = Page.extend({
   q: text(1, 200).optional().meta({ description: "A part of the name, in capitals or not." }),
   minPrice: priceBound("The lowest price."),
   maxPrice: priceBound("The highest price."),
@@ -25,7 +25,7 @@ export const ProductList = Page.extend({
     })
     .optional(),
 })
-type ProductList = z.infer<typeof ProductList>
+type ProductList = z.infer<typeof Listing>
 type Sort = NonNullable<ProductList["sort"]>
 type Item = z.infer<typeof Product>
 
@@ -84,12 +84,17 @@ function positionOf(sort: Sort, after: string): (string | number)[] {
   return fromCursor<string | number, number>(after, sort, sort.endsWith("name") ? NameValue : PriceValue, Id)
 }
 
+/** The query of the list. */
+export const ProductList = Listing.superRefine(
+  checkAfter(({ after, sort = "id" }) => positionOf(sort, after)),
+)
+
 function cursorOf(sort: Sort, row: Item): string {
   if (sort === "id" || sort === "-id") return String(row.id)
   return toCursor(sort, sort.endsWith("name") ? row.name : row.price, row.id)
 }
 
-/** One page. Throws Problem where `after` is none of this order. */
+/** One page. */
 export async function listProducts(query: Query, list: ProductList) {
   const { after, sort = "id" } = list
   const limit = limitOf(list)

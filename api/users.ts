@@ -2,7 +2,7 @@
 import type { z } from "zod"
 import { versionTag } from "./etag.ts"
 import { type Operation, operation, type Outcome } from "./operation.ts"
-import { idAfter, limitOf, Page, pageOf, toPage } from "./pages.ts"
+import { checkAfter, idAfter, limitOf, Page, pageOf, toPage } from "./pages.ts"
 import { Problem } from "./problems.ts"
 import type { Query } from "./transaction.ts"
 import {
@@ -41,7 +41,7 @@ export const users: Operation[] = [
     path: "/users",
     name: "listUsers",
     summary: "Lists users in the order of their ids.",
-    query: Page,
+    query: Page.superRefine(checkAfter(({ after }) => idAfter(after))),
     answer: { status: 200, schema: pageOf(User) },
     run: async (query, input) => {
       const limit = limitOf(input.query)

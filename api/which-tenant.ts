@@ -83,7 +83,9 @@ function fromHost(request: Request, { hostSuffixes }: TenantSettings): Hint | un
   const host = hostOf(request)
   const label = labelOf(host, hostSuffixes)
   if (label === undefined) return isHostName(host) ? { host } : undefined
-  return label === "" ? undefined : { name: domainToUnicode(label) }
+  if (label === "") return undefined
+  // What is written in digits alone would be taken for an address.
+  return { name: label.startsWith("xn--") ? domainToUnicode(label) : label }
 }
 
 /** Where `takePathTenant` keeps what it took. */

@@ -39,6 +39,8 @@ export class TokenFault extends Error {
 /** Milliseconds. */
 const TIME_LIMIT = 5000
 const KEYS_MAX_AGE = 600_000
+/** After so long, and after the keys could not be read, the issuer is asked again where they are. */
+const DISCOVERY_MAX_AGE = 3_600_000
 /** Longest header value that is looked at. */
 const MAX_TOKEN = 16_384
 
@@ -69,31 +71,52 @@ export function openTokenReader(settings: TokenSettings): ReadToken {
   }
 }
 
+/** The issuer's keys where it says that they are; `url` tells whether another answer says the same. */
+type Found = { url: string; keys: JWTVerifyGetKey; at: number }
+
 function discoverKeys({ issuer, keyInterval }: TokenSettings): JWTVerifyGetKey {
-  let discovered: Promise<JWTVerifyGetKey> | undefined
-  const discover = async () => {
+  let found: Found | undefined
+  let looking: Promise<Found> | undefined
+  const discover = async (before: Found | undefined): Promise<Found> => {
     const response = await fetch(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, {
       signal: AbortSignal.timeout(TIME_LIMIT),
       redirect: "error",
     })
     if (!response.ok) throw new Error(`the issuer answered ${response.status}`)
-    const found = Discovery.parse(await response.json())
-    if (found.issuer !== issuer) throw new Error(`the issuer calls itself ${found.issuer.slice(0, 200)}`)
-    const url = new URL(found.jwks_uri)
+    const said = Discovery.parse(await response.json())
+    if (said.issuer !== issuer) throw new Error(`the issuer calls itself ${said.issuer.slice(0, 200)}`)
+    const url = new URL(said.jwks_uri)
     if (!isTrustworthy(url)) throw new Error("the issuer's jwks_uri is not https")
-    return createRemoteJWKSet(url, {
+    const at = performance.now()
+    // What is known of the keys, and when they were read last, stays known.
+    if (url.href === before?.url) return { ...before, at }
+    const keys = createRemoteJWKSet(url, {
       timeoutDuration: TIME_LIMIT,
       cooldownDuration: keyInterval,
       cacheMaxAge: KEYS_MAX_AGE,
     })
+    return { url: url.href, keys, at }
+  }
+  const look = async (): Promise<Found> => {
+    looking ??= discover(found).finally(() => (looking = undefined))
+    return (found = await looking)
   }
   return async (header, token) => {
-    discovered ??= discover().catch((error: unknown) => {
-      discovered = undefined
+    const held = found
+    const isOld = held === undefined || performance.now() - held.at > DISCOVERY_MAX_AGE
+    // Where the issuer cannot say it again, the keys may still be where they were.
+    const { keys } = isOld ? await look().catch((error: unknown) => held ?? raise(error)) : held
+    try {
+      return await keys(header, token)
+    } catch (error) {
+      if (!isOfToken(error) && found) found.at = Number.NEGATIVE_INFINITY
       throw error
-    })
-    return (await discovered)(header, token)
+    }
   }
+}
+
+const raise = (error: unknown): never => {
+  throw error
 }
 
 function bearerOf(values: readonly string[]): string {

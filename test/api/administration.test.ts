@@ -94,6 +94,16 @@ test("who does not wait gets 202 and a place to look", async () => {
   expect((await send("GET", answer.headers.get("location")!)).body.state).toBe("declared")
 })
 
+test("who waits for a tenant waits no longer than asked for, however long the vault takes", async () => {
+  const silent = await world.serve({
+    folder,
+    listTenants: () => Promise.resolve(listed),
+    readVault: () => new Promise(() => {}),
+  })
+  expect(await send("POST", "/tenants?wait=1", { name: "Acme" }, silent)).toMatchObject({ status: 202 })
+  await silent.close()
+})
+
 test("a rename edits one line, and everything else in the file stays", async () => {
   const id = newTenantId()
   const text = `# ours\nid: ${id} # for ever\nname: Acme\nhosts: [ Shop.Acme.example ] # ours too\nprotected: true # do not remove\n`

@@ -230,14 +230,15 @@ test("what was not used for longest is forgotten first, and unknown ids evict no
   expect(reads).toEqual([b])
 })
 
-test("calls to the vault at one time are bounded", async () => {
+test("calls to the vault at one time are bounded: ten times as many wait, and more are refused", async () => {
   const slow = Promise.withResolvers<Credential>()
   said = slow.promise
-  const waiting = [1, 2, 3].map(() => cache.read(newTenantId()))
+  const waiting = Array.from({ length: 33 }, () => cache.read(newTenantId()))
   await expect(cache.read(newTenantId())).rejects.toThrow(TransientError)
-  slow.resolve(active(1))
-  expect(await Promise.all(waiting)).toHaveLength(3)
   expect(reads).toHaveLength(3)
+  slow.resolve(active(1))
+  expect(await Promise.all(waiting)).toHaveLength(33)
+  expect(reads).toHaveLength(33)
 })
 
 test("a tenant made a moment after it was asked for is served soon, at a bounded cost", async () => {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { type Api, startWorld, type TestTenant, type World } from "./world.ts"
+import { type Api, FLEET, newTenantId, startWorld, type TestTenant, type World } from "./world.ts"
 
 type Product = { id: number; name: string; price: number }
 
@@ -109,9 +109,22 @@ test.each([
     "after",
   ],
   [`/products?sort=name&after=${Buffer.from('["name","x",0.5]').toString("base64url")}`, "after"],
-])("%s is refused, and %s is named", async (target, field) => {
-  expect(await api.call(shop, "GET", target)).toMatchObject({
+  ["/users?after=x", "after"],
+])("%s is refused before a database is asked, and %s is named", async (target, field) => {
+  const id = newTenantId()
+  world.vault.set(id, { state: "active", uri: "postgres://u:p@127.0.0.1:1/nothing", fleet: FLEET })
+  expect(await api.call({ ...shop, id }, "GET", target)).toMatchObject({
     status: 400,
     body: { type: "/problems/request-invalid", errors: [{ in: "query", field }] },
   })
+})
+
+test("the longest name that is written in the longest way is a place to go on from", async () => {
+  const name = "\u0001".repeat(199)
+  for (const last of ["a", "b"])
+    expect((await api.call(shop, "POST", "/products", { name: name + last, price: 1 })).status).toBe(201)
+  const first = await api.call(shop, "GET", "/products?sort=name&limit=1")
+  expect(first.body.items[0].name).toBe(`${name}a`)
+  const second = await api.call(shop, "GET", `/products?sort=name&limit=1&after=${first.body.next}`)
+  expect(second.body.items[0].name).toBe(`${name}b`)
 })

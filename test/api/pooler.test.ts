@@ -36,6 +36,28 @@ test("who asks for a cancellation stays until it is done: a pooler forgets whoev
   pooler.close()
 })
 
+test("a server that falls silent keeps nobody who asks for a cancellation, before TLS and in its midst", async () => {
+  const silent = createServer(() => {}).listen(0, "127.0.0.1")
+  const promising = createServer((socket) => {
+    socket.once("data", () => {
+      socket.write("S")
+      socket.resume()
+    })
+  }).listen(0, "127.0.0.1")
+  await Promise.all([once(silent, "listening"), once(promising, "listening")])
+  const asked = [silent, promising].map((server) =>
+    cancelQuery({
+      host: "127.0.0.1",
+      port: (server.address() as AddressInfo).port,
+      processID: 1,
+      secretKey: 2,
+      ssl: { rejectUnauthorized: false },
+    } as unknown as Client),
+  )
+  await Promise.all(asked)
+  for (const server of [silent, promising]) server.close()
+})
+
 const PGBOUNCER = "/usr/sbin/pgbouncer"
 const isInstalled = (): boolean => {
   try {

@@ -209,6 +209,32 @@ test("new keys of the issuer are found, old ones end, and unknown ones do not ma
   await Promise.all([patient.close(), eager.close(), rotating.close()])
 })
 
+test("an issuer that moves its keys is found again", async () => {
+  const inner = await startIssuer()
+  let place = "/old"
+  const server = createServer((request, response) => {
+    void (async () => {
+      if (request.url === "/.well-known/openid-configuration")
+        response.end(JSON.stringify({ issuer: url, jwks_uri: url + place }))
+      else if (request.url === place) response.end(await (await fetch(`${inner.url}/keys`)).text())
+      else response.writeHead(404).end()
+    })()
+  }).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const moved = await world.serve({
+    authenticate: (log) => believeTokens(settings({ issuer: url, keyInterval: 0 }), log),
+  })
+  const mint = () => inner.mint({ ...claims(), iss: url })
+  expect((await ask(mint(), shop, moved)).status).toBe(200)
+  place = "/new"
+  inner.rotate(false)
+  expect((await ask(mint(), shop, moved)).status).toBe(503)
+  expect((await ask(mint(), shop, moved)).status).toBe(200)
+  server.close()
+  await Promise.all([moved.close(), inner.close()])
+})
+
 test("while the issuer is away nobody is let in, and afterwards everybody is who may", async () => {
   const away = createServer((_request, response) => void response.writeHead(500).end())
   away.listen(0, "127.0.0.1")

@@ -128,6 +128,16 @@ test("names that are not ASCII work in the host and in the path", async () => {
   }
 })
 
+test("a name of digits is no address, and of two domains of which one lies in the other the longer one counts", async () => {
+  const other = await world.serve({
+    listTenants: () => Promise.resolve([named(shop.id, "4711"), named(cafe.id, "0x1f")]),
+    tenants: { sources: new Set(["host"]), hostSuffixes: ["example", "shop.example"] },
+  })
+  expect(await raw("/products", { Host: "4711.shop.example" }, other)).toMatchObject({ owner: shop.id })
+  expect(await raw("/products", { Host: "0x1f.example" }, other)).toMatchObject({ owner: cafe.id })
+  await other.close()
+})
+
 const ambiguous = { status: 400, type: "/problems/tenant-ambiguous", owner: undefined }
 const missing = { status: 400, type: "/problems/tenant-missing", owner: undefined }
 const unknown = { status: 404, type: "/problems/tenant-not-found", owner: undefined }
@@ -223,6 +233,8 @@ test("a path that leads nowhere asks for no list of tenants", async () => {
   await fresh.close()
 })
 
+const described = async (from: Api) => (await from.send("/openapi.json")).body.paths["/products"].get
+
 test("what is switched off is not looked at", async () => {
   const byHeader = await world.serve({ listTenants: () => Promise.resolve(listed) })
   expect(await raw("/products", { Host: "shopify.localhost" }, byHeader)).toEqual(missing)
@@ -234,6 +246,12 @@ test("what is switched off is not looked at", async () => {
     tenants: { sources: new Set(["path"]) },
   })
   expect(await raw("/products", { "X-TenantId": shop.id }, byPath)).toEqual(missing)
+  expect(await described(byHeader)).toMatchObject({
+    parameters: expect.arrayContaining([expect.objectContaining({ name: "X-TenantId", required: true })]),
+  })
+  const { parameters, servers } = await described(byPath)
+  expect(JSON.stringify(parameters)).not.toContain("X-TenantId")
+  expect(servers).toMatchObject([{ url: "/t/{tenant}" }])
   await Promise.all([byHeader.close(), byPath.close()])
 })
 
