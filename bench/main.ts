@@ -63,17 +63,28 @@ async function main(): Promise<void> {
     const begun = performance.now()
     const scenes: SceneResult[] = []
     // One that cannot be run takes none of the others with it.
-    await runBench(bench, values.quick, rounds, scenes).catch(report)
+    let fault: string | undefined
+    await runBench(bench, values.quick, rounds, scenes).catch((error: unknown) => {
+      report(error)
+      fault = error instanceof Error ? error.message : String(error)
+      print(`${name} HAS FAILED: ${fault}\n`)
+    })
     const load: [number, number] = [before, loadAverage()]
     const took = ((performance.now() - begun) / 60_000).toFixed(1)
     print(`${name} took ${took} minutes; load average of the machine meanwhile: ${load.join(" to ")}\n`)
-    results.push({ bench: name, load, scenes })
+    results.push({ bench: name, load, scenes, ...(fault === undefined ? {} : { fault }) })
     if (values.json !== undefined) await save(values.json, { quick: values.quick, machine, results })
     if (isInterrupted) return
   }
 }
 
-type Result = { bench: string; load: [before: number, after: number]; scenes: SceneResult[] }
+/** `fault`: why it has no more scenes. */
+type Result = {
+  bench: string
+  load: [before: number, after: number]
+  scenes: SceneResult[]
+  fault?: string
+}
 
 async function save(file: string, content: object): Promise<void> {
   await mkdir(path.dirname(path.resolve(file)), { recursive: true })

@@ -64,23 +64,33 @@ export async function startFleet(folder: string, count: number): Promise<Fleet> 
   const uriOf = ({ database, login, password }: BenchTenant) =>
     `postgres://${login}:${password}@${postgres.host}:${postgres.port}/${encodeURIComponent(database)}`
 
-  await makeTemplate(postgres.superuserUri)
+  const close = async () => {
+    await vault.close()
+    await postgres.stop()
+    await removePostgres(directory)
+  }
   const tenants = Array.from({ length: count }, (_, n): BenchTenant => {
     const id = TenantId.parse(randomUUID())
     const password = randomBytes(18).toString("base64url")
     return { id, database: databaseName(`bench-${n}`), login: loginRole(id, "a"), password }
   })
-  const token = await tokenOf(vault)
-  const ca = await readFile(vault.caFile)
-  await handOut(tenants, AT_ONCE, async (left) => {
-    const admin = new Client({ connectionString: postgres.superuserUri })
-    await admin.connect()
-    for (const tenant of left) {
-      await makeDatabase(admin, tenant)
-      await putSecret(vault.url, { token, ca }, tenant, uriOf(tenant))
-    }
-    await admin.end()
-  })
+  try {
+    await makeTemplate(postgres.superuserUri)
+    const token = await tokenOf(vault)
+    const ca = await readFile(vault.caFile)
+    await handOut(tenants, AT_ONCE, async (left) => {
+      const admin = new Client({ connectionString: postgres.superuserUri })
+      await admin.connect()
+      for (const tenant of left) {
+        await makeDatabase(admin, tenant)
+        await putSecret(vault.url, { token, ca }, tenant, uriOf(tenant))
+      }
+      await admin.end()
+    })
+  } catch (error) {
+    await close()
+    throw error
+  }
   return {
     tenants,
     vault,
@@ -90,11 +100,7 @@ export async function startFleet(folder: string, count: number): Promise<Fleet> 
       await postgres.stop()
       postgres = await start(connections)
     },
-    async close() {
-      await vault.close()
-      await postgres.stop()
-      await removePostgres(directory)
-    },
+    close,
   }
 }
 

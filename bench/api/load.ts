@@ -67,6 +67,7 @@ async function run(orders: Orders): Promise<Report> {
     let received = ""
     let begun = 0
     let begunIn = phase
+    let isConnected = false
     let isWaiting = false
     const ended = Promise.withResolvers<void>()
 
@@ -90,7 +91,10 @@ async function run(orders: Orders): Promise<Report> {
       if (isGood) latencies.push(performance.now() - begun)
       else failed++
     }
-    socket.on("connect", ask)
+    socket.on("connect", () => {
+      isConnected = true
+      ask()
+    })
     socket.on("data", (chunk: string) => {
       received += chunk
       const head = received.indexOf(HEADER_END)
@@ -106,7 +110,8 @@ async function run(orders: Orders): Promise<Report> {
     socket.on("error", () => {})
     socket.on("close", () => {
       if (isWaiting) answered(false)
-      ended.resolve()
+      if (isConnected) ended.resolve()
+      else ended.reject(new Error("the server takes no connection any more"))
     })
     // A server that closes a connection loses that request, and the load goes on with another connection.
     return ended.promise.then(() => (phase === "over" ? undefined : side()))

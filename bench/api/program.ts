@@ -6,6 +6,7 @@ import { createInterface } from "node:readline"
 export type Program = {
   url: string
   pid: number
+  /** Throws where it has ended by itself: what was measured is worth nothing then. */
   stop: () => Promise<void>
 }
 
@@ -41,7 +42,8 @@ export async function startProgram(
     url: `http://127.0.0.1:${await port}`,
     pid: child.pid!,
     async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return
+      const how = child.exitCode ?? child.signalCode
+      if (how !== null) throw new Error(`${file} has ended while it was measured (${how}):\n${printed}`)
       const ended = once(child, "exit")
       child.kill("SIGTERM")
       const late = setTimeout(() => child.kill("SIGKILL"), GRACE)

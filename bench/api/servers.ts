@@ -74,8 +74,8 @@ export const startBehindPgbouncer =
         [id, `postgres://${EVERYBODY.login}@127.0.0.1:${bouncer.port}/${database}`] as const,
     )
     try {
-      const server = await startPeer("map-of-pools", folder, new Map(uris))()
-      return { ...server, stop: async () => (await server.stop(), await bouncer.stop()) }
+      const server = await startPeer("map-of-pools", folder, new Map(uris), { NODE_OPTIONS: HEAP })()
+      return { ...server, stop: () => server.stop().finally(bouncer.stop) }
     } catch (error) {
       await bouncer.stop()
       throw error

@@ -1,4 +1,5 @@
 /** Requests a second of many tenants, drawn by Zipf's law, with few or many connections. */
+import { HEAP } from "../../local/part.ts"
 import type { Bench, Contestant, Scene } from "../bench.ts"
 import { underLoad } from "../api/drive.ts"
 import { type Fleet, PRODUCTS, startFleet } from "../api/fleet.ts"
@@ -58,7 +59,7 @@ function sceneOf(row: Row, fleet: Fleet, folder: string, isQuick: boolean): Scen
   const pgbouncer = isQuick ? undefined : findPgbouncer()
   // As many connections for each tenant as there are for all of them, and no more than ours has.
   const perTenant = Math.max(1, Math.min(POOL_MAX, Math.floor(connections / row.tenants)))
-  const pools = { POOL_MAX: String(perTenant) }
+  const pools = { POOL_MAX: String(perTenant), NODE_OPTIONS: HEAP }
   const load = {
     tenants: tenants.map(({ id }) => id),
     products: PRODUCTS,

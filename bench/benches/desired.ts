@@ -1,6 +1,7 @@
 /** Files of a large fleet: read, validated and compared, cold and when little changed, and how soon an edit is seen. */
 import { readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
+import { HEAP } from "../../local/part.ts"
 import { type Child, startChild } from "../child.ts"
 import { writeFleet } from "../noop/fleet.ts"
 import { parse } from "yaml"
@@ -27,7 +28,7 @@ export const bench: Bench = {
     const count = isQuick ? 2000 : 10_000
     say(`desired: writing ${count} files`)
     await writeFleet(folder, count)
-    const start = () => startChild(PROGRAM, [folder], {})
+    const start = () => startChild(PROGRAM, [folder], { NODE_OPTIONS: HEAP })
     const running = start()
     await running.ask("turn")
     try {

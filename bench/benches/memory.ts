@@ -17,6 +17,8 @@ const ANCHOR = "one database, no tenancy"
 const API = "tenantry's API"
 const RECONCILER = "tenantry's reconciler"
 const RECONCILER_FILE = path.resolve(import.meta.dirname, "../../reconciler/main.ts")
+/** How long so many passes may take, in milliseconds. */
+const PATIENCE = 300_000
 /** Sessions are kept for longer than a turn lasts, so that there is one for each tenant at its end. */
 const KEEP = { POOL_IDLE_MS: "600000" }
 
@@ -113,13 +115,18 @@ function ofReconciler(environment: Record<string, string>, count: number, isQuic
         return Number(/^tenantry_passes_total\{outcome="done"\} (\d+)/m.exec(metrics)?.[1] ?? 0)
       }
       const until = async (wanted: number) => {
-        while ((await passes()) < wanted) await sleep(100)
+        const deadline = performance.now() + PATIENCE
+        while ((await passes()) < wanted) {
+          if (performance.now() > deadline) throw new Error(`there are no ${wanted} good passes in time`)
+          await sleep(100)
+        }
       }
       await until(isQuick ? 1 : 3)
       await writeFile(file, `${original.trimEnd()}\n# An edit that changes nothing of what is wanted.\n`)
       await until(isQuick ? 3 : 8)
       const seen = (await (await fetch(`${reconciler.url}/status.json`)).json()) as { tenants: unknown[] }
-      if (seen.tenants.length === 0) throw new Error("the reconciler shows no tenants")
+      if (seen.tenants.length !== count)
+        throw new Error(`the reconciler shows ${seen.tenants.length} of ${count} tenants`)
       return {
         MB: residentMegabytes(reconciler.pid, "VmRSS"),
         "peak MB": residentMegabytes(reconciler.pid, "VmHWM"),

@@ -48,6 +48,14 @@ type Place = { ways: Way[]; postgres: Postgres; count: number; where: string; po
 const namesOf = (way: Way, count: number) =>
   Array.from({ length: count }, (_, n) => `${way.name.replaceAll("-", "_")}_${n}`)
 
+const hasDbmate = ({ ways }: Place) => ways.some(({ name }) => name === "dbmate")
+const missingIn = (place: Place) =>
+  hasDbmate(place)
+    ? []
+    : [
+        `dbmate: bench/package.json has none for ${process.platform} on ${process.arch}, or npm ci left it out`,
+      ]
+
 function applying(place: Place): Scene {
   const { ways, postgres, count, where } = place
   const names = ways.flatMap((way) => namesOf(way, count))
@@ -56,7 +64,13 @@ function applying(place: Place): Scene {
     contestants: inTurns(place, "apply", () => makeEmpty(postgres, names)),
     metrics: METRICS,
     anchor: "limit",
-    targets: [target("limit", 0.9), target("node-pg-migrate", 1.1), target("knex", 1.5), target("dbmate", 2)],
+    targets: [
+      target("limit", 0.9),
+      target("node-pg-migrate", 1.1),
+      target("knex", 1.5),
+      ...(hasDbmate(place) ? [target("dbmate", 2)] : []),
+    ],
+    missing: missingIn(place),
   }
 }
 
@@ -68,6 +82,7 @@ function checking(place: Place): Scene {
     metrics: METRICS,
     anchor: "limit",
     targets: [target("limit", 0.9)],
+    missing: missingIn(place),
   }
 }
 

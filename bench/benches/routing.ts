@@ -61,11 +61,12 @@ function ask(app: Express): Promise<void> {
   request.headers = { host: "bench", "x-tenantid": TENANT }
   request.headersDistinct = { host: ["bench"], "x-tenantid": [TENANT] }
   const response = new ServerResponse(request)
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     response.end = (() => {
       if (!response.headersSent) response.writeHead(response.statusCode)
       response.emit("close")
-      resolve()
+      if (response.statusCode === 200) resolve()
+      else reject(new Error(`${TARGET} was answered ${response.statusCode}`))
       return response
     }) as typeof response.end
     app(request as never, response as never)

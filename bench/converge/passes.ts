@@ -4,8 +4,11 @@
  */
 import path from "node:path"
 import { readConfig } from "../../reconciler/config.ts"
-import { reconcile } from "../../reconciler/reconcile.ts"
+import { collectEarly } from "../../reconciler/heap.ts"
+import { reconcile, type Review } from "../../reconciler/reconcile.ts"
 import { openWorld } from "../../reconciler/world.ts"
+
+collectEarly()
 
 async function converge(folder: string): Promise<number> {
   const config = readConfig({
@@ -14,14 +17,24 @@ async function converge(folder: string): Promise<number> {
     FLEET_FILE: path.join(folder, "fleet.yaml"),
   })
   const world = openWorld(config)
-  const hooks = { signal: new AbortController().signal, planned: () => {}, progress: () => {} }
+  const reviews: Review[] = []
+  const hooks = {
+    signal: new AbortController().signal,
+    planned: (review: Review) => reviews.push(review),
+    progress: () => {},
+  }
   const started = performance.now()
   const { outcomes } = await reconcile(config.sources, world, hooks)
   const ms = performance.now() - started
   const failed = outcomes.find(({ error }) => error !== undefined)
   if (failed) throw failed.error!
   const { outcomes: left } = await reconcile(config.sources, world, hooks)
-  if (outcomes.length === 0 || left.length > 0) throw new Error("one pass did not bring the fleet into being")
+  const unsolved = reviews.flatMap(({ read, plan }) => [...read.problems, ...plan.stalls, ...plan.withheld])
+  const wanted = reviews[0]!.read.tenants.length
+  if (outcomes.length !== wanted || left.length > 0 || unsolved.length > 0)
+    throw new Error(
+      `one pass made ${outcomes.length} of ${wanted} tenants, the next changed ${left.length}, and ${JSON.stringify(unsolved).slice(0, 400)}`,
+    )
   return ms
 }
 

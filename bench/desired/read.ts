@@ -7,8 +7,11 @@ import { readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { createFileMemory, readTenants } from "../../reconciler/desired.ts"
 import { fromTags, ownerOf } from "../../reconciler/ledger.ts"
+import { collectEarly } from "../../reconciler/heap.ts"
 import { diff } from "../../reconciler/plan.ts"
 import { createWakeUp } from "../../reconciler/wake-up.ts"
+
+collectEarly()
 
 type Listed = { database: string; secret: string; tags: Record<string, string> }[]
 
@@ -73,6 +76,7 @@ async function seen(): Promise<Record<string, number>> {
   const figures = await compare(1)
   const ms = performance.now() - begun
   undo()
+  await compare(0)
   return { ...figures, ms }
 }
 const never = new AbortController().signal

@@ -54,6 +54,7 @@ async function make(id: TenantId, name: string): Promise<Record<string, number>>
       for (;;) {
         const { status } = (await neon.getProjectOperation(project, operation)).data.operation
         if (status === OperationStatus.Finished || status === OperationStatus.Skipped) break
+        if (status === OperationStatus.Failed) throw new Error(`the operation ${operation} has failed`)
         await sleep(5)
       }
     }

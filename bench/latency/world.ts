@@ -1,5 +1,6 @@
 /** The whole system as `npm start` runs it, in processes of its own. */
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import path from "node:path"
 import { createInterface } from "node:readline"
@@ -62,14 +63,15 @@ export async function startWorld(home: string): Promise<RunningWorld> {
   }
 }
 
-/** Empties what a world on `home` keeps, also what Postgres keeps elsewhere. */
+/** Empties what a world on `home` keeps, also what Postgres keeps elsewhere. Throws where that cannot be done. */
 export async function resetWorld(home: string): Promise<void> {
   const reset = spawn(process.execPath, [path.join(ROOT, "local/reset.ts")], {
     cwd: ROOT,
     env: { ...process.env, TENANTRY_HOME: path.join(home, "data") },
-    stdio: "ignore",
+    stdio: ["ignore", "ignore", "inherit"],
   })
-  await new Promise((resolve) => reset.once("exit", resolve))
+  const [code] = (await once(reset, "exit")) as [number | null]
+  if (code !== 0) throw new Error(`npm run reset has failed on ${home}: see above`)
   await rm(home, { recursive: true, force: true })
 }
 

@@ -4,6 +4,7 @@ import { escapeLiteral } from "pg"
 import { type Migration, type Migrations, readMigrations } from "../../reconciler/migrations.ts"
 import { migrate } from "../../reconciler/providers/migrator.ts"
 import type { Contestant } from "../bench.ts"
+import { findDbmate } from "../peers/dbmate.ts"
 import { ask, inOneTransaction, MIGRATIONS } from "../sql.ts"
 
 export type Way = Pick<Contestant, "name" | "role"> & {
@@ -18,7 +19,7 @@ export type Prepare = (steps: readonly Migration[], folder: string) => Promise<(
 
 const PEERS = path.resolve(import.meta.dirname, "../peers")
 
-/** `folder` is for those who read files of their own. */
+/** `folder` is for those who read files of their own. dbmate is left out where there is none for this machine. */
 export async function makeWays(folder: string): Promise<Way[]> {
   const migrations = await readMigrations(MIGRATIONS)
   const peer = async (name: string): Promise<Way> => {
@@ -30,7 +31,7 @@ export async function makeWays(folder: string): Promise<Way[]> {
     { name: "tenantry", role: "ours", ...both((uri) => migrate(uri, migrations)) },
     await peer("node-pg-migrate"),
     await peer("knex"),
-    await peer("dbmate"),
+    ...(findDbmate() ? [await peer("dbmate")] : []),
   ]
 }
 

@@ -10,7 +10,7 @@ import { createVaultClient } from "../../reconciler/providers/vault-client.ts"
 import { reconcile, type Review } from "../../reconciler/reconcile.ts"
 import { openWorld } from "../../reconciler/world.ts"
 
-collectEarly()
+if (process.argv[2] !== "bare") collectEarly()
 const config = readConfig(process.env)
 const world = openWorld(config)
 

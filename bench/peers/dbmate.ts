@@ -7,6 +7,17 @@ import { promisify } from "node:util"
 import type { Prepare } from "../migrate/contestants.ts"
 
 const run = promisify(execFile)
+const PACKAGE = `@dbmate/${process.platform}-${process.arch}`
+
+/** The program; undefined where bench/package.json has none for this machine. */
+export function findDbmate(): string | undefined {
+  try {
+    const packageFile = createRequire(import.meta.url).resolve(`${PACKAGE}/package.json`)
+    return path.join(path.dirname(packageFile), "bin", "dbmate")
+  } catch {
+    return undefined
+  }
+}
 
 export const prepare: Prepare = async (steps, folder) => {
   const dir = path.join(folder, "dbmate")
@@ -14,9 +25,8 @@ export const prepare: Prepare = async (steps, folder) => {
   const down = "-- migrate:down"
   for (const { name, up } of steps)
     await writeFile(path.join(dir, name), `-- migrate:up\n${up.sql}\n${down}\n`)
-  const { resolve } = createRequire(import.meta.url)
-  const packageFile = resolve(`@dbmate/${process.platform}-${process.arch}/package.json`)
-  const program = path.join(path.dirname(packageFile), "bin", "dbmate")
+  const program = findDbmate()
+  if (!program) throw new Error(`${PACKAGE} is not installed`)
   return async (uri) => {
     const url = new URL(uri)
     url.searchParams.set("sslmode", "disable")
